@@ -1,0 +1,220 @@
+"""From topics to a suite: draft, certify, emit; with a journal, so that a run that was cut short goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mlgym_synth import files
+from mlgym_synth.errors import DataError, GradingError, InputError, SandboxError
+from mlgym_synth.synthesis.author import Author, Topic
+from mlgym_synth.tasks.certificate import Certificate
+from mlgym_synth.tasks.suite import Suite, TaskFiles, write_task
+from mlgym_synth.verification.certify import certify
+
+JOURNAL = "journal.jsonl"
+STAGING = ".staging"
+MAX_REPAIRS = 4
+
+
+class Decision(BaseModel):
+    """What became of one topic."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    topic: str
+    """Key of the topic."""
+    family: str
+    task_id: str = ""
+    outcome: Literal["certified", "rejected", "duplicate", "error"]
+    """`error` is infrastructure: the topic is tried again when the run goes on."""
+    reasons: list[str] = []
+    attempts: int = 1
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Progress: a topic entered a stage, or was decided."""
+
+    topic: Topic
+    stage: str
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How drafts are certified."""
+
+    provider: str = "auto"
+    seeds: int = 3
+    workers: int = 2
+    allow_unsafe: bool = False
+
+
+def synthesize(
+    author: Author,
+    topics: Sequence[Topic],
+    out: Path,
+    settings: Settings,
+    on_event: Callable[[Event], None] | None = None,
+) -> list[Decision]:
+    """Makes a suite of the topics whose drafts are certified.
+
+    Topics that this folder's journal has decided are not repeated, so the same call after a crash goes on.
+
+    Args:
+        author: Who writes the drafts.
+        topics: What about; choices follow from each topic alone.
+        out: Folder of the suite; made if missing.
+        settings: Sandbox provider, number of seeds, workers.
+        on_event: Called from worker threads with every step of progress.
+
+    Returns:
+        The decision on every topic, in the order of `topics`.
+
+    Raises:
+        InputError: If the folder is in use or cannot be written, or the author cannot use what the user gave.
+    """
+    began = time.monotonic()
+    with files.folder_lock(out):
+        shutil.rmtree(out / STAGING, ignore_errors=True)
+        suite = Suite.create(out, out.resolve().name, author.name)
+        decided = _read_journal(out)
+        emission = threading.Lock()
+
+        def work(topic: Topic) -> Decision:
+            start = time.monotonic()
+            report = on_event or (lambda event: None)
+            decision = _decide(author, topic, suite, settings, emission, report)
+            decision = decision.model_copy(update={"seconds": round(time.monotonic() - start, 3)})
+            with emission:
+                files.append_durably(out / JOURNAL, decision.model_dump_json())
+            report(Event(topic, "decided", decision))
+            return decision
+
+        pending = [topic for topic in topics if topic.key not in decided]
+        for topic, decision in zip(pending, _in_threads(work, pending, settings.workers), strict=True):
+            decided[topic.key] = decision
+        shutil.rmtree(out / STAGING, ignore_errors=True)
+        decisions = [decided[topic.key] for topic in topics]
+        _write_run(out, decisions, time.monotonic() - began)
+    return decisions
+
+
+def _decide(
+    author: Author,
+    topic: Topic,
+    suite: Suite,
+    settings: Settings,
+    emission: threading.Lock,
+    report: Callable[[Event], None],
+) -> Decision:
+    staging = suite.path / STAGING / topic.key[:16]
+    attempt = 0
+    try:
+        report(Event(topic, "drafting"))
+        draft: TaskFiles | None = author.draft(topic)
+        while draft is not None:
+            attempt += 1
+            if draft.id in suite.index["tasks"]:
+                return Decision(
+                    topic=topic.key, family=topic.family, task_id=draft.id, outcome="duplicate", attempts=attempt
+                )
+            certificate = _certify(draft, staging, topic, settings, report)
+            outcome: Literal["certified", "rejected"] = "certified" if certificate.certified else "rejected"
+            decision = Decision(
+                topic=topic.key,
+                family=topic.family,
+                task_id=draft.id,
+                outcome=outcome,
+                reasons=certificate.reasons,
+                attempts=attempt,
+            )
+            if certificate.certified:
+                with emission:
+                    suite.add(with_baseline_scores(draft, certificate), certificate)
+                return decision
+            draft = author.repair(draft, "\n".join(certificate.reasons)) if attempt <= MAX_REPAIRS else None
+    except (SandboxError, GradingError, DataError) as error:
+        return Decision(
+            topic=topic.key, family=topic.family, outcome="error", reasons=[str(error)], attempts=attempt
+        )
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return decision
+
+
+def _certify(
+    draft: TaskFiles, staging: Path, topic: Topic, settings: Settings, report: Callable[[Event], None]
+) -> Certificate:
+    task = write_task(staging, draft)
+    return certify(
+        task,
+        provider=settings.provider,
+        seeds=settings.seeds,
+        allow_unsafe=settings.allow_unsafe,
+        on_event=lambda stage: report(Event(topic, stage)),
+    )
+
+
+def with_baseline_scores(draft: TaskFiles, certificate: Certificate) -> TaskFiles:
+    """The draft with the measured baseline in MLGym's YAML, which the content hash leaves out."""
+    assert certificate.anchors is not None
+    scores = [{certificate.anchors.metric: certificate.anchors.baseline}]
+    config = draft.config.model_copy(update={"baseline_scores": scores})
+    return TaskFiles(config, draft.recipe, draft.dataset, draft.starter, draft.hidden, draft.dockerfile)
+
+
+def _in_threads(work: Callable[[Topic], Decision], topics: Sequence[Topic], workers: int) -> Iterator[Decision]:
+    """Runs `work` on all topics; on the first exception nothing new is begun and what is in flight is awaited."""
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        futures: list[Future[Decision]] = [pool.submit(work, topic) for topic in topics]
+        try:
+            waiting = set(futures)
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        yield from (future.result() for future in futures)
+
+
+def _read_journal(out: Path) -> dict[str, Decision]:
+    try:
+        decisions = [Decision.model_validate(record) for record in files.read_lines(out / JOURNAL)]
+    except ValueError as error:
+        raise InputError(f"{out / JOURNAL} is damaged", "remove it to decide all topics again") from error
+    return {decision.topic: decision for decision in decisions if decision.outcome != "error"}
+
+
+def _write_run(out: Path, decisions: Sequence[Decision], seconds: float) -> None:
+    """Writes `run.json`: yield by family, reasons for rejection, times; measured, so outside the content hash."""
+    families: dict[str, Counter[str]] = {}
+    for decision in decisions:
+        families.setdefault(decision.family, Counter())[decision.outcome] += 1
+    reasons = Counter(reason.split(":")[0] for decision in decisions for reason in decision.reasons)
+    record = {
+        "topics": len(decisions),
+        "certified": sum(decision.outcome == "certified" for decision in decisions),
+        "families": {family: dict(counts) for family, counts in sorted(families.items())},
+        "rejected_by": dict(reasons.most_common()),
+        "certification_seconds": round(sum(decision.seconds for decision in decisions), 3),
+        "wall_seconds": round(seconds, 3),
+    }
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
+        record["wall_seconds"] += json.loads((out / "run.json").read_bytes())["wall_seconds"]
+    files.write_json(out / "run.json", record)

@@ -1,0 +1,29 @@
+"""The index of a suite: plain JSON, so that registration needs neither YAML nor the task model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlgym_synth.errors import InputError
+
+INDEX = "index.json"
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Reads `index.json`: name, version, author, and a line of facts for every task id.
+
+    Raises:
+        InputError: If the folder is no suite, or its index is damaged.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise InputError(f"{folder} is not a suite: it has no {INDEX}", "name a folder made by synthesize")
+    try:
+        index = json.loads(path.read_bytes())
+        if not isinstance(index["tasks"], dict):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged", "restore it, or synthesise the suite again") from error
+    return index  # type: ignore[no-any-return]
