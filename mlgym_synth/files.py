@@ -73,10 +73,7 @@ def read_lines(path: Path) -> list[Any]:
     """Reads a JSONL file; a torn last line, which an interrupted append leaves, is ignored."""
     if not path.exists():
         return []
-    records = []
-    for line in path.read_bytes().split(b"\n")[:-1]:
-        records.append(json.loads(line))
-    return records
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
 def cache_folder() -> Path:

@@ -83,7 +83,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 def number(value: float | None) -> str:
     """A number with four significant digits, or a dash."""
-    return "–" if value is None or math.isnan(value) else f"{value:.4g}"
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 class Bar:
@@ -140,7 +140,7 @@ def open_suite(name: str) -> Suite:
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return number(value) if isinstance(value, float) else _escape(str(value))

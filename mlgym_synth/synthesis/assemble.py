@@ -1,7 +1,7 @@
 """Turns an author's choices into everything that defines a task: MLGym YAML, recipe, files, evaluator, Dockerfile.
 
 The text that an agent reads is put together here, for every family and author, so that no task can lack its metric,
-its submission format or its limits. It says nothing about `validate` or `submit`: each harness explains its own protocol.
+its submission format or its limits. It says nothing about `validate` or `submit`: each harness explains its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-
 from mlgym_synth.datasets.prepare import Prepared
+
 from mlgym_synth.metrics import functions, registry
 from mlgym_synth.metrics import submission as submission_parser
 from mlgym_synth.tasks.mlgym_yaml import DatasetConfig, TaskConfig

@@ -37,7 +37,7 @@ class Decision(BaseModel):
     """Key of the topic."""
     family: str
     task_id: str = ""
-    outcome: Literal["certified", "rejected", "duplicate", "error"]
+    outcome: Literal["certified", "rejected", "error"]
     """`error` is infrastructure: the topic is tried again when the run goes on."""
     reasons: list[str] = []
     attempts: int = 1
@@ -128,11 +128,8 @@ def _decide(
         draft: TaskFiles | None = author.draft(topic)
         while draft is not None:
             attempt += 1
-            if draft.id in suite.index["tasks"]:
-                return Decision(
-                    topic=topic.key, family=topic.family, task_id=draft.id, outcome="duplicate", attempts=attempt
-                )
-            certificate = _certify(draft, staging, topic, settings, report)
+            emitted = _emitted(suite, draft)
+            certificate = emitted or _certify(draft, staging, topic, settings, report)
             outcome: Literal["certified", "rejected"] = "certified" if certificate.certified else "rejected"
             decision = Decision(
                 topic=topic.key,
@@ -142,18 +139,26 @@ def _decide(
                 reasons=certificate.reasons,
                 attempts=attempt,
             )
-            if certificate.certified:
+            if certificate.certified and not emitted:
                 with emission:
                     suite.add(with_baseline_scores(draft, certificate), certificate)
+            if certificate.certified:
                 return decision
             draft = author.repair(draft, "\n".join(certificate.reasons)) if attempt <= MAX_REPAIRS else None
     except (SandboxError, GradingError, DataError) as error:
-        return Decision(
-            topic=topic.key, family=topic.family, outcome="error", reasons=[str(error)], attempts=attempt
-        )
+        return Decision(topic=topic.key, family=topic.family, outcome="error", reasons=[str(error)], attempts=attempt)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return decision
+
+
+def _emitted(suite: Suite, draft: TaskFiles) -> Certificate | None:
+    """The certificate of a draft that an earlier run emitted and had no time to write into the journal."""
+    if draft.id not in suite.index["tasks"]:
+        return None
+    certificate = suite.task(draft.id).certificate
+    matches = certificate is not None and certificate.content_hash == draft.content_hash
+    return certificate if matches and certificate and certificate.certified else None
 
 
 def _certify(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from mlgym_synth.errors import InputError
 
 INDEX = "index.json"
+_ID = re.compile(r"\w[\w:.-]*")
+"""Ids name files, so one that could leave its folder damages the index."""
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -22,7 +25,7 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder} is not a suite: it has no {INDEX}", "name a folder made by synthesize")
     try:
         index = json.loads(path.read_bytes())
-        if not isinstance(index["tasks"], dict):
+        if not isinstance(index["tasks"], dict) or not all(map(_ID.fullmatch, index["tasks"])):
             raise TypeError
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged", "restore it, or synthesise the suite again") from error

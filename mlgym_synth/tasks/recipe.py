@@ -14,9 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlgym_synth.errors import InputError
 
-Category = Literal[
-    "data science", "vision", "language", "games", "reinforcement learning", "algorithmic heuristics"
-]
+Category = Literal["data science", "vision", "language", "games", "reinforcement learning", "algorithmic heuristics"]
 Direction = Literal["max", "min"]
 
 

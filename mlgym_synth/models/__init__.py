@@ -1,0 +1,1 @@
+"""Models behind OpenAI-compatible endpoints, and the ledger of what they cost."""
