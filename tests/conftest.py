@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _CACHE = "MLGYM_SYNTH_CACHE"
@@ -16,6 +17,8 @@ MLGYM_DATA = Path(__file__).resolve().parents[2] / "shared" / "mlgym_data"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Gives the run a cache of its own, which the workers of pytest-xdist and all subprocesses share."""
+    hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine fails no test
+    hypothesis.settings.load_profile("no deadline")
     if not hasattr(config, "workerinput"):
         os.environ[_CACHE] = tempfile.mkdtemp(prefix="mlgym-synth-tests-")
 

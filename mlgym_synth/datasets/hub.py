@@ -89,6 +89,7 @@ def download(dataset: HubDataset, path: str, endpoint: str | None = None) -> Pat
     wanted = next((each for each in dataset.files if each.path == path), None)
     if wanted is None:
         raise InputError(f"data set {dataset.id} has no file {path}", "choose one of its files")
+    outages: tuple[type[Exception], ...] = (HfHubHTTPError, OSError, *_transport_errors())
     try:
         local = hf_hub_download(
             dataset.id,
@@ -99,7 +100,7 @@ def download(dataset: HubDataset, path: str, endpoint: str | None = None) -> Pat
             endpoint=endpoint,
             token=False,
         )
-    except (HfHubHTTPError, OSError, *_transport_errors()) as error:
+    except outages as error:
         raise DataError(f"the Hub did not deliver {dataset.id}/{path}: {_line(error)}", "try again later") from error
     file = Path(local)
     # The client checks no hash: a body corrupted under way would be accepted.
@@ -128,6 +129,7 @@ def _ask(dataset_id: str, revision: str | None, endpoint: str | None) -> Dataset
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         reraise=True,
     )
+    outages: tuple[type[Exception], ...] = (HfHubHTTPError, ValueError, OSError, *_transport_errors())
     try:
         return retrying(api.dataset_info, dataset_id, revision=revision, files_metadata=True, timeout=PATIENCE)
     except HFValidationError as error:
@@ -138,7 +140,7 @@ def _ask(dataset_id: str, revision: str | None, endpoint: str | None) -> Dataset
         raise InputError(f"data set {dataset_id} has no revision {revision}", "name a commit or a branch") from error
     except RepositoryNotFoundError as error:
         raise InputError(f"there is no public data set {dataset_id}", "check owner and name") from error
-    except (HfHubHTTPError, ValueError, OSError, *_transport_errors()) as error:
+    except outages as error:
         raise DataError(f"the Hub did not answer about {dataset_id}: {_line(error)}", "try again later") from error
 
 
@@ -153,9 +155,9 @@ def _is_passing(error: BaseException) -> bool:
 
 def _transport_errors() -> tuple[type[Exception], ...]:
     """What the client's HTTP library raises; which library that is depends on the client's version."""
-    from huggingface_hub import utils
+    from huggingface_hub import get_session
 
-    session: Any = utils.get_session()
+    session: Any = get_session()
     library = importlib.import_module(type(session).__module__.split(".")[0])
     return (library.TransportError,)
 

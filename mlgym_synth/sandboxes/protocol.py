@@ -59,6 +59,9 @@ class Session(Protocol):
             SandboxError: If the sandbox itself broke.
         """
 
+    def interrupt(self) -> None:
+        """Kills the running command and the shell, so that `run` returns at once. May be called by any thread."""
+
     def close(self) -> None:
         """Ends the shell and all it started. Idempotent."""
 

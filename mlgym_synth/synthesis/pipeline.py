@@ -20,6 +20,7 @@ from mlgym_synth import files
 from mlgym_synth.errors import DataError, GradingError, InputError, SandboxError
 from mlgym_synth.synthesis.author import Author, Topic
 from mlgym_synth.tasks.certificate import Certificate
+from mlgym_synth.tasks.outcomes import Verdict
 from mlgym_synth.tasks.suite import Suite, TaskFiles, write_task
 from mlgym_synth.verification.certify import certify
 
@@ -130,19 +131,18 @@ def _decide(
             attempt += 1
             emitted = _emitted(suite, draft)
             certificate = emitted or _certify(draft, staging, topic, settings, report)
-            outcome: Literal["certified", "rejected"] = "certified" if certificate.certified else "rejected"
             decision = Decision(
                 topic=topic.key,
                 family=topic.family,
                 task_id=draft.id,
-                outcome=outcome,
+                outcome=_outcome(certificate),
                 reasons=certificate.reasons,
                 attempts=attempt,
             )
             if certificate.certified and not emitted:
                 with emission:
                     suite.add(with_baseline_scores(draft, certificate), certificate)
-            if certificate.certified:
+            if decision.outcome != "rejected":
                 return decision
             draft = author.repair(draft, "\n".join(certificate.reasons)) if attempt <= MAX_REPAIRS else None
     except (SandboxError, GradingError, DataError) as error:
@@ -157,8 +157,16 @@ def _emitted(suite: Suite, draft: TaskFiles) -> Certificate | None:
     if draft.id not in suite.index["tasks"]:
         return None
     certificate = suite.task(draft.id).certificate
-    matches = certificate is not None and certificate.content_hash == draft.content_hash
-    return certificate if matches and certificate and certificate.certified else None
+    if certificate is None or not certificate.certified or certificate.content_hash != draft.content_hash:
+        return None
+    return certificate
+
+
+def _outcome(certificate: Certificate) -> Literal["certified", "rejected", "error"]:
+    if certificate.certified:
+        return "certified"
+    broke = any(check.verdict is Verdict.ERROR for check in certificate.checks)
+    return "error" if broke else "rejected"
 
 
 def _certify(

@@ -1,0 +1,61 @@
+"""Where rows come from: the part of a source's name before the slash names the loader."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from mlgym_synth.datasets.canonical import Table, canonical, to_csv
+from mlgym_synth.errors import InputError
+from mlgym_synth.files import sha256
+
+
+def load_source(name: str, options: dict[str, Any] | None = None) -> Table:
+    """Loads a table.
+
+    Args:
+        name: `sklearn/<table>`, `text/<corpus>` or `file/<name>`; see `list_sources`.
+        options: What the loader needs. Images: `size`, the side of a patch in pixels (odd, 3 to 15), and `target`:
+            `value` (grey value of the patch's centre, which is then no feature), `half` (`upper` or `lower` half of
+            the image) or `image`. Files: `path`, or `sha256` of a file that was loaded before.
+
+    Returns:
+        A table in canonical form.
+
+    Raises:
+        InputError: If there is no such source, or an option is wrong.
+        DataError: If the source's bytes are gone or changed.
+    """
+    loader, _, table = name.partition("/")
+    if loader == "file" and table:
+        from mlgym_synth.datasets.user_files import load_file
+
+        return load_file(table, options or {})
+    loaders = _loaders()
+    if name not in loaders:
+        near = difflib.get_close_matches(name, loaders, n=1, cutoff=0.3)
+        remedy = f"did you mean {near[0]}?" if near else "use one of " + ", ".join(loaders)
+        raise InputError(f"there is no data source {name!r}", remedy)
+    loaded = loaders[name](table, options or {})
+    return Table(canonical(loaded.frame), loaded.licence, loaded.description)
+
+
+def list_sources() -> list[str]:
+    """Names of all sources that need no file of the user's."""
+    return list(_loaders())
+
+
+def revision(table: Table) -> str:
+    """`sha256:<hex>` of the table as it is written."""
+    return "sha256:" + sha256(to_csv(table.frame))
+
+
+def _loaders() -> dict[str, Callable[[str, dict[str, Any]], Table]]:
+    from mlgym_synth.datasets import frozen_text, image_patches, sklearn_tables
+
+    return {
+        **{f"sklearn/{table}": sklearn_tables.load for table in sklearn_tables.DESCRIPTIONS},
+        **{f"sklearn/{image}": image_patches.load for image in image_patches.IMAGES},
+        **{f"text/{corpus}": frozen_text.load for corpus in frozen_text.CORPORA},
+    }

@@ -1,0 +1,131 @@
+"""Where agents work on one task, episode after episode: a sandbox, a live shell in it, and the grader beside it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from mlgym_synth.environment.grader import LARGEST_SUBMISSION, Grader
+from mlgym_synth.environment.grading import Grading
+from mlgym_synth.environment.server import GraderServer
+from mlgym_synth.sandboxes import create
+from mlgym_synth.sandboxes.protocol import Result, Session, Spec
+from mlgym_synth.tasks.suite import Task
+
+_CLIENT = Path(__file__).parent / "files" / "grader_client.py"
+_TOOLS = ("validate", "submit")
+
+
+class Workplace:
+    """A task's sandbox and grader. `begin` starts each episode, the first one too.
+
+    Args:
+        task: The task.
+        provider: Sandbox provider, as in `sandboxes.create`.
+        allow_unsafe: Whether the provider may be one that isolates nothing.
+
+    Raises:
+        DataError: If the task's data cannot be prepared.
+        SandboxError: If no sandbox can be had.
+    """
+
+    def __init__(self, task: Task, provider: str = "auto", allow_unsafe: bool = False) -> None:
+        certificate = task.certificate
+        self.anchors = certificate.anchors if certificate else None
+        """The scores between which rewards are linear; None if the task is not certified."""
+        self._recipe = task.recipe
+        self._grader = Grader(task, provider, allow_unsafe)
+        self.grading = self._new_grading()
+        """The grading of the current episode."""
+        self._session: Session | None = None
+        self._used = False
+        with ExitStack() as resources:
+            folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="mlgym-")))
+            folder.chmod(0o711)  # other users, the agent's among them, may reach what they know the name of
+            self._server = GraderServer(self.grading, folder / "grader.sock")
+            resources.callback(self._server.close)
+            prepared = self._grader.prepared
+            spec = Spec(
+                files=task.workspace,
+                read_only={"data": prepared.public} if prepared else {},
+                tools=_make_tools(folder / "tools"),
+                socket=self._server.path,
+                limits=self._recipe.limits,
+            )
+            self.sandbox = resources.enter_context(create(spec, provider, allow_unsafe))
+            self._resources = resources.pop_all()
+
+    def begin(self, seed: int) -> None:
+        """Begins an episode: a pristine workspace, a new shell, a new grading.
+
+        Args:
+            seed: What `MLGYM_SEED` is in the shell.
+
+        Raises:
+            SandboxError: If the sandbox broke.
+        """
+        if self._used:
+            self._end_session()
+            self.sandbox.reset()
+            self.grading = self._new_grading()
+            self._server.begin(self.grading)
+        self._used = True
+        submission = f"{self.sandbox.workspace}/{self._recipe.submission.file}"
+        self._variables = f"export MLGYM_SEED={seed} MLGYM_SUBMISSION={shlex.quote(submission)}"
+        self._session = self.sandbox.open_session()
+        self._session.run(self._variables)
+
+    def run(self, command: str, timeout: float) -> Result:
+        """Runs a command in the episode's shell; a shell that a command has ended is replaced by a new one.
+
+        Args:
+            command: Any bash text.
+            timeout: Seconds.
+
+        Raises:
+            SandboxError: If the sandbox broke.
+        """
+        assert self._session is not None, "begin comes first"
+        result = self._session.run(command, timeout)
+        if result.shell_lost:
+            self._session.run(self._variables)
+        return result
+
+    def submission(self) -> bytes | None:
+        """The submission file as it is in the workspace; None if there is none, or it is too large to be one."""
+        try:
+            return self.sandbox.read(self._recipe.submission.file, LARGEST_SUBMISSION)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def interrupt(self) -> None:
+        """Ends the running command, from any thread."""
+        session = self._session
+        if session is not None:
+            session.interrupt()
+
+    def close(self) -> None:
+        """Ends everything and leaves nothing behind. Idempotent."""
+        self._end_session()
+        self._resources.close()
+
+    def _new_grading(self) -> Grading:
+        return Grading(self._grader, self.anchors.baseline if self.anchors else None)
+
+    def _end_session(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _make_tools(folder: Path) -> Path:
+    """A folder with the grader's clients: one program that goes by its name."""
+    folder.mkdir()
+    for name in _TOOLS:
+        shutil.copyfile(_CLIENT, folder / name)
+        (folder / name).chmod(0o755)
+    folder.chmod(0o755)
+    return folder

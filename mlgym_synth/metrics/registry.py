@@ -1,0 +1,133 @@
+"""The metrics that tasks may be scored with, by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mlgym_synth.errors import InputError
+from mlgym_synth.metrics import functions
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way to score predictions."""
+
+    name: str
+    direction: Literal["max", "min"]
+    kind: Literal["label", "number"]
+    """What is predicted."""
+    limit: float | None
+    """The best value it can take, if it has one."""
+    function: Callable[[np.ndarray, np.ndarray], float]
+    """(truth, predicted) to score; labels are text, numbers float64, both of shape (n,)."""
+    describe: str
+    """One sentence for the text of a task."""
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "accuracy",
+            "max",
+            "label",
+            1.0,
+            functions.accuracy,
+            "Accuracy is the share of rows whose label is right.",
+        ),
+        Metric(
+            "balanced_accuracy",
+            "max",
+            "label",
+            1.0,
+            functions.balanced_accuracy,
+            "Balanced accuracy is the recall of each class, averaged over the classes with equal weight.",
+        ),
+        Metric(
+            "macro_f1",
+            "max",
+            "label",
+            1.0,
+            functions.macro_f1,
+            "Macro F1 is the F1 score of each class, averaged over the classes with equal weight.",
+        ),
+        Metric(
+            "mcc",
+            "max",
+            "label",
+            1.0,
+            functions.mcc,
+            "The Matthews correlation coefficient compares predicted with true labels: "
+            "1 is perfect, 0 is no better than a constant.",
+        ),
+        Metric(
+            "quadratic_kappa",
+            "max",
+            "label",
+            1.0,
+            functions.quadratic_kappa,
+            "Quadratic weighted kappa is the agreement of ordered labels beyond chance, "
+            "where an error costs the square of its distance.",
+        ),
+        Metric(
+            "rmse",
+            "min",
+            "number",
+            0.0,
+            functions.rmse,
+            "RMSE is the root of the mean squared error, in units of the target.",
+        ),
+        Metric(
+            "mae",
+            "min",
+            "number",
+            0.0,
+            functions.mae,
+            "MAE is the mean absolute error, in units of the target.",
+        ),
+        Metric(
+            "median_ae",
+            "min",
+            "number",
+            0.0,
+            functions.median_ae,
+            "The median absolute error, in units of the target, ignores how far off the worst half is.",
+        ),
+        Metric(
+            "r2",
+            "max",
+            "number",
+            1.0,
+            functions.r2,
+            "R² is the share of the target's variance that the predictions explain; "
+            "it is negative where predicting the mean would do better.",
+        ),
+        Metric(
+            "spearman",
+            "max",
+            "number",
+            1.0,
+            functions.spearman,
+            "Spearman's correlation compares the order of the predictions with the order of the targets; "
+            "their scale does not matter.",
+        ),
+    )
+}
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        InputError: If there is none; names the nearest.
+    """
+    if name not in METRICS:
+        near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.3)
+        remedy = f"did you mean {near[0]}?" if near else "use one of " + ", ".join(METRICS)
+        raise InputError(f"there is no metric {name!r}", remedy)
+    return METRICS[name]

@@ -1,0 +1,111 @@
+"""Folders of sandboxes on the host, locked by their owners; what a killed owner left is removed at the next start."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlgym_synth.errors import SandboxError
+from mlgym_synth.sandboxes.cgroup import remove_group
+
+_GROUPS = "groups"
+_LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A folder that belongs to one sandbox for as long as this process lives."""
+
+    path: Path
+    lock: int
+    """Descriptor of the locked file; the kernel unlocks it when the owner dies, however that happens."""
+
+    def record(self, groups: tuple[Path, ...]) -> None:
+        """Notes control groups, so that they are removed even if the owner is killed."""
+        (self.path / _GROUPS).write_text("".join(f"{group}\n" for group in groups))
+
+    def remove(self) -> None:
+        """Removes the folder and all it holds."""
+        _remove(self.path, self.lock)
+
+
+def make_scratch() -> Scratch:
+    """Makes a folder, and removes those whose owner is dead.
+
+    Raises:
+        SandboxError: If the temporary folder cannot be used.
+    """
+    base = Path(tempfile.gettempdir()) / f"mlgym-synth-{os.geteuid()}"
+    try:
+        base.mkdir(mode=0o700, exist_ok=True)
+        if base.is_symlink() or base.stat().st_uid != os.geteuid():
+            raise SandboxError(f"{base} belongs to another user", "set TMPDIR to a folder of yours")
+        with _held(base):
+            _reap(base)
+            path = Path(tempfile.mkdtemp(dir=base))
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return Scratch(path, lock)
+    except OSError as error:
+        raise SandboxError(f"cannot use {base}: {error.strerror}", "set TMPDIR to a folder of yours") from error
+
+
+def remove_tree(path: Path) -> None:
+    """Removes a folder that hostile code has filled: of any depth, with folders that nobody may enter."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except (OSError, RecursionError):
+        subprocess.run(["/bin/chmod", "-R", "u+rwX", str(path)], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["/bin/rm", "-rf", "--one-file-system", str(path)], check=False)
+
+
+def _reap(base: Path) -> None:
+    for path in base.iterdir():
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            # The last moment of a removal, here or cut off; nothing but the empty folder is left.
+            with contextlib.suppress(OSError):
+                path.rmdir()
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):  # where no groups were made
+                for line in (path / _GROUPS).read_text().splitlines():
+                    remove_group(Path(line))
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        _remove(path, lock)
+
+
+def _remove(path: Path, lock: int) -> None:
+    """Removes a folder whose lock is held; the lock goes last, so that a removal that is cut off can be finished."""
+    with contextlib.suppress(FileNotFoundError):
+        for part in path.iterdir():
+            if part.is_dir() and not part.is_symlink():
+                remove_tree(part)
+            elif part.name != _LOCK:
+                part.unlink()
+        (path / _LOCK).unlink()
+        path.rmdir()
+    os.close(lock)
+
+
+@contextlib.contextmanager
+def _held(base: Path) -> Iterator[None]:
+    handle = os.open(base / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
