@@ -34,7 +34,7 @@ def play(folder: Path, family: str, seconds: float) -> tuple[Task, Trajectory, l
 
 @pytest.mark.isolated
 def test_beats_the_baseline_on_a_table(tmp_path: Path) -> None:
-    _, trajectory, scores = play(tmp_path, "text-classification", 8)
+    _, trajectory, scores = play(tmp_path, "text-classification", 5)
     assert trajectory.outcome is Outcome.SUBMITTED
     assert trajectory.score is not None
     baseline, *searched = scores

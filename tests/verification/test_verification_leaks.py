@@ -6,6 +6,8 @@ import json
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlgym_synth.verification.leaks import find_leak
 
@@ -79,3 +81,15 @@ def test_informative_feature_is_no_leak():
     generator = random.Random(4)
     hints = [label if generator.random() < 0.9 else "cat" for label in CLASSES]
     assert find_leak({"test.csv": table(IDS, hints, header=("id", "hint"))}, IDS, CLASSES) == ""
+
+
+@given(st.binary(max_size=300) | st.text("10\",;\t\n\r'\\0", max_size=300).map(str.encode))
+def test_no_file_breaks_the_search(content):
+    assert find_leak({"any": content}, IDS, CLASSES) == ""
+
+
+@given(st.permutations(range(30)), st.lists(st.integers(0, 10**6), min_size=30, max_size=30, unique=True))
+def test_any_table_of_ids_and_numbers_is_found(order, numbers):
+    ids, targets = IDS[:30], [str(number) for number in numbers]
+    content = table([ids[row] for row in order], [f"{numbers[row]}.0" for row in order], header=("a", "b"))
+    assert find_leak({"any": content}, ids, targets)

@@ -204,6 +204,7 @@ def _draft_classification(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
         train_rows=knobs["train_rows"],
         templates="tabular/classification_",
         transforms=_transforms(knobs),
+        values={"faulty": knobs["outliers"] > 0},
     )
     return draft_csv(
         task_id, knobs, salt, family=TABULAR_CLASSIFICATION.name, category="data science", draft=draft
@@ -228,7 +229,7 @@ def _draft_regression(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
         train_rows=knobs["train_rows"],
         templates="tabular/regression_",
         transforms=[measured, *_transforms(knobs)],
-        values={"gross_errors": knobs["target_outliers"] > 0},
+        values={"faulty": knobs["outliers"] > 0, "gross_errors": knobs["target_outliers"] > 0},
     )
     return draft_csv(task_id, knobs, salt, family=TABULAR_REGRESSION.name, category="data science", draft=draft)
 
