@@ -1,12 +1,55 @@
-"""The command line: a thin layer over the Python API, one function per verb."""
+"""The command line: a thin layer over the Python API, one function per verb.
 
-from mlgym_synth.cli import doctor, evaluate, export, quickstart, rollout, synthesize, tasks, verify
-from mlgym_synth.cli.app import app
-from mlgym_synth.cli.console import run
+Exit codes: 0 done, 1 ran but something failed, 2 bad input.
+"""
 
-__all__ = ["app", "doctor", "evaluate", "export", "main", "quickstart", "rollout", "synthesize", "tasks", "verify"]
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from mlgym_synth.errors import InputError, MlgymSynthError
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 
 def main() -> None:
-    """Entry point of `mlgym-synth`."""
-    run(app)
+    """Entry point of `mlgym-synth`. What goes wrong on purpose ends in one line, never in a traceback."""
+    try:
+        # Imported here, so that an interrupt while the verbs are loaded ends in one line as well.
+        import typer
+
+        from mlgym_synth.cli import doctor, evaluate, export, quickstart, rollout, synthesize, tasks, verify  # noqa: F401
+        from mlgym_synth.cli.app import app
+
+        # The class of all usage errors has no public name, but is the parent of one that has.
+        usage_error: type[Exception] = typer.BadParameter.__mro__[1]
+        try:
+            sys.exit(app(standalone_mode=False) or DONE)
+        except usage_error as error:
+            text = getattr(error, "format_message", error.__str__)()
+            _leave(f"error: {' '.join(text.split())} (--help shows what there is)", BAD_INPUT)
+        except typer.Abort:
+            _leave("stopped: the same command goes on where it left off", FAILED)
+    except MlgymSynthError as error:
+        _leave(f"error: {error}", BAD_INPUT if isinstance(error, InputError) else FAILED)
+    except KeyboardInterrupt:
+        _leave("stopped: the same command goes on where it left off", FAILED)
+    except BrokenPipeError:
+        # The reader of a pipe has gone (`… | head`), so that a last flush of stdout would fail, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _leave("", FAILED)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    """Ends the process at once, threads in the middle of a long certification included.
+
+    What they run in sandboxes dies with this process, what is on disk is whole at any time, and the folders of
+    sandboxes are removed at the next start.
+    """
+    if message:
+        sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(code)

@@ -10,26 +10,21 @@ from mlgym_synth.cli.console import out
 
 app = typer.Typer(
     name="mlgym-synth",
-    help="Machine-learning research tasks, synthesised automatically and proved sound.",
-    no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _version(value: bool) -> None:
-    if value:
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Machine-learning research tasks, synthesised automatically and proved sound."""
+    if version:
         from mlgym_synth import __version__
 
         out.print(f"mlgym-synth {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Machine-learning research tasks, synthesised automatically and proved sound."""
+    elif context.invoked_subcommand is None:
+        context.get_help()

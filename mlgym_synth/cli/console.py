@@ -1,4 +1,4 @@
-"""What every verb shares: output for people and for programs, progress, and how errors end a command."""
+"""What every verb shares: options, output for people and for programs, progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mlgym_synth.errors import InputError, MlgymSynthError
 from mlgym_synth.tasks.registration import shipped_data
 from mlgym_synth.tasks.suite import Suite
 
-DONE, FAILED, BAD_INPUT = 0, 1, 2
+FAILED = 1
+"""Exit code of a command that ran, but something failed."""
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140")))
 """Results."""
 err = Console(stderr=True, highlight=False)
 """Progress, warnings and errors: never mixed into results."""
@@ -37,27 +37,6 @@ UnsafeOption = Annotated[
     ),
 ]
 SuiteArgument = Annotated[str, typer.Argument(metavar="SUITE", help="Folder of a suite, or the name of a shipped one.")]
-
-
-def run(app: Callable[[], Any]) -> None:
-    """Runs the command line; what goes wrong on purpose ends in one line and an exit code, never a traceback."""
-    try:
-        app()
-    except InputError as error:
-        _fail(str(error), BAD_INPUT)
-    except MlgymSynthError as error:
-        _fail(str(error), FAILED)
-    except KeyboardInterrupt:
-        _fail("stopped; the same command goes on where it left off", FAILED)
-    except BrokenPipeError:
-        # The reader of a pipe has gone (`… | head`): point stdout elsewhere so that the final flush stays silent.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
-
-
-def _fail(message: str, code: int) -> None:
-    err.print(f"[bold red]error:[/] {_escape(message)}", soft_wrap=True)
-    sys.exit(code)
 
 
 def warn(message: str) -> None:
@@ -83,7 +62,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 
 def number(value: float | None) -> str:
     """A number with four significant digits, or a dash."""
-    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 class Bar:

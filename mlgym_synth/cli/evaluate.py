@@ -64,7 +64,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
     """Prints the table of tasks, then AUP."""
     columns = ("task", "metric", "floor", "baseline", "reference", "best", "reward")
     rows = [
-        (r.task, f"{r.metric} ({r.direction})", r.floor, r.baseline, r.reference, r.best, r.mean_reward)
+        (r.task, f"{r.metric} {'↑' if r.direction == 'max' else '↓'}", r.floor, r.baseline, r.reference, r.best, r.mean_reward)
         for r in evaluation.rows
     ]
     console.table("", columns, rows)

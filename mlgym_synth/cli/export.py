@@ -10,7 +10,7 @@ import typer
 from mlgym_synth.cli import console
 from mlgym_synth.cli.app import app
 
-export_app = typer.Typer(help="Writes suites for other harnesses.", no_args_is_help=True)
+export_app = typer.Typer(help="Writes suites for other harnesses.")
 app.add_typer(export_app, name="export")
 
 

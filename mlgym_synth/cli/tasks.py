@@ -13,7 +13,7 @@ from mlgym_synth.errors import InputError, unknown_name
 from mlgym_synth.tasks.registration import registered, suite_folders
 from mlgym_synth.tasks.suite import Suite, Task
 
-tasks_app = typer.Typer(help="Lists and shows tasks.", no_args_is_help=True)
+tasks_app = typer.Typer(help="Lists and shows tasks.")
 app.add_typer(tasks_app, name="tasks")
 
 

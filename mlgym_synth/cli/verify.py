@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from mlgym_synth.cli import console
 from mlgym_synth.cli.app import app
 from mlgym_synth.cli.tasks import choose
+from mlgym_synth.threads import run_all
 
 if TYPE_CHECKING:
     from mlgym_synth.tasks.certificate import Certificate
@@ -37,7 +37,7 @@ def verify(
     from mlgym_synth.verification.certify import certify
 
     tasks = choose(console.open_suite(suite), ids)
-    with console.Bar("verifying tasks", len(tasks), quiet) as bar, ThreadPoolExecutor(workers) as pool:
+    with console.Bar("verifying tasks", len(tasks), quiet) as bar:
 
         def check(task: Task) -> Certificate:
             certificate = certify(
@@ -52,7 +52,7 @@ def verify(
             bar.advance(f"{task.id}: {'certified' if certificate.certified else 'not certified'}")
             return certificate
 
-        certificates = list(pool.map(check, tasks))
+        certificates = run_all(check, tasks, workers)
     if as_json:
         console.print_json([certificate.model_dump(mode="json") for certificate in certificates])
     else:

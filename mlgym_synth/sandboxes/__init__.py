@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlgym_synth.errors import InputError, MlgymSynthError
+from mlgym_synth.errors import InputError, MlgymSynthError, unknown_name
 from mlgym_synth.sandboxes.bubblewrap import BubblewrapSandbox
 from mlgym_synth.sandboxes.process import ProcessSandbox
 from mlgym_synth.sandboxes.protocol import WORKSPACE, Pipe, Probe, Result, Sandbox, Session, Spec
@@ -33,7 +33,7 @@ def create(spec: Spec, provider: str = "auto", allow_unsafe: bool = False) -> Sa
     if provider == "auto":
         provider = _first_usable()
     if provider not in _ISOLATING:
-        raise InputError(f"no sandbox provider {provider!r}", f"there are {', '.join(_PROVIDERS)}")
+        raise unknown_name("sandbox provider", provider, _PROVIDERS)
     return _ISOLATING[provider](spec)
 
 

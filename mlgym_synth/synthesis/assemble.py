@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from mlgym_synth.datasets.prepare import Prepared
 
+from mlgym_synth.datasets.prepare import Prepared
 from mlgym_synth.metrics import functions, registry
 from mlgym_synth.metrics import submission as submission_parser
 from mlgym_synth.tasks.mlgym_yaml import DatasetConfig, TaskConfig

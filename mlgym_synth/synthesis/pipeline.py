@@ -8,20 +8,20 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mlgym_synth import files
+from mlgym_synth import files, sandboxes
 from mlgym_synth.errors import DataError, GradingError, InputError, SandboxError
 from mlgym_synth.synthesis.author import Author, Topic
 from mlgym_synth.tasks.certificate import Certificate
 from mlgym_synth.tasks.outcomes import Verdict
 from mlgym_synth.tasks.suite import Suite, TaskFiles, write_task
+from mlgym_synth.threads import run_all
 from mlgym_synth.verification.certify import certify
 
 JOURNAL = "journal.jsonl"
@@ -86,50 +86,79 @@ def synthesize(
         The decision on every topic, in the order of `topics`.
 
     Raises:
-        InputError: If the folder is in use or cannot be written, or the author cannot use what the user gave.
+        InputError: If the folder is in use or cannot be written, the provider may not be used, or the author cannot
+            use what the user gave.
     """
     began = time.monotonic()
+    sandboxes.create(sandboxes.Spec(), settings.provider, settings.allow_unsafe)  # refuses before anything is written
     with files.folder_lock(out):
         shutil.rmtree(out / STAGING, ignore_errors=True)
         suite = Suite.create(out, out.resolve().name, author.name)
         decided = _read_journal(out)
-        emission = threading.Lock()
+        emission = _Emission(suite)
+        report = on_event or (lambda event: None)
 
         def work(topic: Topic) -> Decision:
             start = time.monotonic()
-            report = on_event or (lambda event: None)
-            decision = _decide(author, topic, suite, settings, emission, report)
+            decision = _decide(author, topic, emission, settings, report)
             decision = decision.model_copy(update={"seconds": round(time.monotonic() - start, 3)})
-            with emission:
-                files.append_durably(out / JOURNAL, decision.model_dump_json())
+            emission.record(decision)
             report(Event(topic, "decided", decision))
             return decision
 
         pending = [topic for topic in topics if topic.key not in decided]
-        for topic, decision in zip(pending, _in_threads(work, pending, settings.workers), strict=True):
-            decided[topic.key] = decision
-        shutil.rmtree(out / STAGING, ignore_errors=True)
+        try:
+            made = run_all(work, pending, settings.workers)
+        finally:
+            emission.close()
+            shutil.rmtree(out / STAGING, ignore_errors=True)
+        decided |= {topic.key: decision for topic, decision in zip(pending, made, strict=True)}
         decisions = [decided[topic.key] for topic in topics]
         _write_run(out, decisions, time.monotonic() - began)
     return decisions
 
 
+class _Emission:
+    """The one way into the suite. Once closed nothing passes, so that a thread left behind cannot write any more."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+        self._lock = threading.Lock()
+        self._open = True
+
+    def emit(self, draft: TaskFiles, certificate: Certificate) -> None:
+        """Adds a certified task."""
+        with self._lock:
+            if self._open:
+                self.suite.add(with_baseline_scores(draft, certificate), certificate)
+
+    def record(self, decision: Decision) -> None:
+        """Writes a decision into the journal."""
+        with self._lock:
+            if self._open:
+                files.append_durably(self.suite.path / JOURNAL, decision.model_dump_json())
+
+    def close(self) -> None:
+        """Waits for what is being written, and lets nothing in after it."""
+        with self._lock:
+            self._open = False
+
+
 def _decide(
     author: Author,
     topic: Topic,
-    suite: Suite,
+    emission: _Emission,
     settings: Settings,
-    emission: threading.Lock,
     report: Callable[[Event], None],
 ) -> Decision:
-    staging = suite.path / STAGING / topic.key[:16]
+    staging = emission.suite.path / STAGING / topic.key[:16]
     attempt = 0
     try:
         report(Event(topic, "drafting"))
         draft: TaskFiles | None = author.draft(topic)
         while draft is not None:
             attempt += 1
-            emitted = _emitted(suite, draft)
+            emitted = _emitted(emission.suite, draft)
             certificate = emitted or _certify(draft, staging, topic, settings, report)
             decision = Decision(
                 topic=topic.key,
@@ -140,8 +169,7 @@ def _decide(
                 attempts=attempt,
             )
             if certificate.certified and not emitted:
-                with emission:
-                    suite.add(with_baseline_scores(draft, certificate), certificate)
+                emission.emit(draft, certificate)
             if decision.outcome != "rejected":
                 return decision
             draft = author.repair(draft, "\n".join(certificate.reasons)) if attempt <= MAX_REPAIRS else None
@@ -188,22 +216,6 @@ def with_baseline_scores(draft: TaskFiles, certificate: Certificate) -> TaskFile
     scores = [{certificate.anchors.metric: certificate.anchors.baseline}]
     config = draft.config.model_copy(update={"baseline_scores": scores})
     return TaskFiles(config, draft.recipe, draft.dataset, draft.starter, draft.hidden, draft.dockerfile)
-
-
-def _in_threads(work: Callable[[Topic], Decision], topics: Sequence[Topic], workers: int) -> Iterator[Decision]:
-    """Runs `work` on all topics; on the first exception nothing new is begun and what is in flight is awaited."""
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        futures: list[Future[Decision]] = [pool.submit(work, topic) for topic in topics]
-        try:
-            waiting = set(futures)
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        yield from (future.result() for future in futures)
 
 
 def _read_journal(out: Path) -> dict[str, Decision]:

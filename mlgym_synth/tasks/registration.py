@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from gymnasium.envs.registration import EnvSpec, register, registry
 
 from mlgym_synth.errors import InputError
 from mlgym_synth.tasks.index import INDEX, read_index
+
+_LOG = logging.getLogger(__name__)
 
 NAMESPACE = "mlgym-synth"
 ENTRY_POINT = "mlgym_synth.environment:TaskEnv"
@@ -58,12 +61,12 @@ def register_suite(path: Path | str) -> list[str]:
 
 
 def register_default_suites() -> None:
-    """Registers the suites of `suite_folders`; a folder named in the environment that is no suite is an error."""
+    """Registers the suites of `suite_folders`. One that cannot be read is told of, and does not prevent the import."""
     for folder in suite_folders():
         try:
             register_suite(folder)
         except InputError as error:
-            raise InputError(f"{SUITES_VARIABLE}: {error.message}", error.remedy) from error
+            _LOG.warning("a suite is left out: %s; see %s", error, SUITES_VARIABLE)
 
 
 def registered() -> dict[str, EnvSpec]:

@@ -348,7 +348,7 @@ def test_an_unprivileged_user_inside_and_outside(isolated: Sandbox) -> None:
     assert "0" not in fields["Uid"].split()
     assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
     assert fields["NoNewPrivs"] == "1"
-    shell.run("sleep 54321 &")
+    shell.run("sleep 54321 & sleep 0.2")
     (outside,) = processes("sleep", "54321")
     users = set(outside.uids())
     assert 0 not in users
@@ -471,7 +471,7 @@ from mlgym_synth.sandboxes import Spec, create
 sandbox = create(Spec(), sys.argv[1])
 sandbox.start()
 session = sandbox.open_session()
-session.run("setsid sleep 86421 & (sleep 86421 &)")
+session.run("setsid sleep 86421 & (sleep 86421 &); sleep 0.2")
 print(sandbox.snapshot().parent, flush=True)
 session.run("sleep 86421")
 """

@@ -24,9 +24,7 @@ from mlgym_synth.synthesis.templates.games import GAMES, REPEATED_GAME
 from mlgym_synth.synthesis.templates.packing import ONLINE_BIN_PACKING
 from mlgym_synth.tasks.suite import TaskFiles
 
-FAMILIES = {
-    family.name: family for family in (REPEATED_GAME, CLASSIC_CONTROL, ONLINE_BIN_PACKING, CACHE_EVICTION)
-}
+FAMILIES = {family.name: family for family in (REPEATED_GAME, CLASSIC_CONTROL, ONLINE_BIN_PACKING, CACHE_EVICTION)}
 # Seeds of knobs that cover the games, the three systems with and without velocities, and the item distributions.
 DRAWS = [
     *(("repeated-game", seed) for seed in (0, 1, 2, 7)),
@@ -57,7 +55,7 @@ def play(files: TaskFiles, submission: bytes, part: str = "private") -> list[flo
 
     def call(function: str, arguments: list[list[Any]]) -> list[Any]:
         copies = json.loads(json.dumps(arguments, allow_nan=False))
-        return json.loads(json.dumps([getattr(player, function)(*each) for each in copies]))
+        return list(json.loads(json.dumps([getattr(player, function)(*each) for each in copies])))
 
     scores: list[float] = load(files.hidden["judge.py"], "judge").judge(part, call)
     return scores
@@ -244,6 +242,6 @@ def test_a_cache_that_knows_the_future_is_never_beaten() -> None:
 
 def test_the_hits_of_a_short_trace_by_hand() -> None:
     judge = load(draft("cache-eviction", 12).hidden["judge.py"], "judge")
-    judge.CAPACITY = 2
+    judge.__dict__["CAPACITY"] = 2
     # 2 pushes out 1 (needed last), 0 is kept; 1 then pushes out 2; hits: 0, 0, 1.
     assert judge.most_hits([0, 1, 2, 0, 1, 0, 1]) == 3

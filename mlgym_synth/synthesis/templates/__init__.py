@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlgym_synth.synthesis.templates.caching import CACHE_EVICTION
 from mlgym_synth.synthesis.templates.control import CLASSIC_CONTROL
-from mlgym_synth.synthesis.templates.family import Family
+from mlgym_synth.synthesis.templates.family import Family, Knobs
 from mlgym_synth.synthesis.templates.games import REPEATED_GAME
 from mlgym_synth.synthesis.templates.language import NAME_SCRIPT, TEXT_CLASSIFICATION
 from mlgym_synth.synthesis.templates.packing import ONLINE_BIN_PACKING
@@ -29,3 +29,43 @@ FAMILIES: dict[str, Family] = {
     )
 }
 """All families by name, in the order in which topics are drawn from them: every category early."""
+
+QUICKSTART: tuple[tuple[str, Knobs], ...] = (
+    (
+        "tabular-classification",
+        {
+            "source": "breast_cancer",
+            "metric": "balanced_accuracy",
+            "noise_columns": 0,
+            "outliers": 0.05,
+            "missing": 0.1,
+            "label_noise": 0.1,
+            "target_outliers": 0.0,
+            "train_rows": None,
+        },
+    ),
+    (
+        "image-classification",
+        {
+            "digits": "0123456789",
+            "metric": "accuracy",
+            "rows_per_digit": 10,
+            "pixel_noise": 3.0,
+            "occlude": 0,
+            "label_noise": 0.0,
+            "imbalance": 0,
+        },
+    ),
+    (
+        "text-classification",
+        {
+            "corpus": "code",
+            "classes": ["distutils", "idlelib", "lib2to3", "mail", "tkinter", "turtle"],
+            "metric": "accuracy",
+            "rows_per_class": 40,
+            "drop_words": 0.0,
+            "label_noise": 0.0,
+        },
+    ),
+)
+"""Families and knobs of first tasks: fast, and with wide gaps between floor, baseline and reference."""

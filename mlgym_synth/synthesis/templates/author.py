@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mlgym_synth.errors import InputError, unknown_name
 from mlgym_synth.synthesis.author import Topic
-from mlgym_synth.synthesis.templates import FAMILIES
+from mlgym_synth.synthesis.templates import FAMILIES, QUICKSTART
 from mlgym_synth.synthesis.templates.family import Family
 from mlgym_synth.tasks.suite import TaskFiles
 
@@ -82,3 +82,8 @@ def family_named(name: str) -> Family:
 def task_id(topic: Topic) -> str:
     """The id of a topic's task: its family and a hash of its choices."""
     return f"{topic.family}-{topic.key[:8]}"
+
+
+def quickstart_topics() -> list[Topic]:
+    """The topics of the quickstart: fast tasks of different families with wide margins."""
+    return [Topic(index=index, family=family, options=knobs) for index, (family, knobs) in enumerate(QUICKSTART)]

@@ -13,7 +13,12 @@ NAME = "cache-eviction"
 
 SETTINGS = {
     "pages": ("Evicting pages from a buffer pool", "A database keeps pages in memory", "page", "table scans"),
-    "images": ("Evicting images from an edge cache", "An edge server keeps images close to its readers", "image", "crawlers"),
+    "images": (
+        "Evicting images from an edge cache",
+        "An edge server keeps images close to its readers",
+        "image",
+        "crawlers",
+    ),
     "blocks": ("Evicting blocks from a disk cache", "A disk cache keeps blocks of files", "block", "backups"),
     "tiles": ("Evicting tiles from a map cache", "A map server keeps rendered tiles", "tile", "bulk downloads"),
 }
@@ -23,7 +28,7 @@ def _knobs(rng: random.Random) -> Knobs:
     scan_length = rng.choice([10, 20, 30])
     return {
         "setting": rng.choice(list(SETTINGS)),
-        "requests": rng.choice([400, 500, 600]),
+        "requests": rng.choice([300, 400, 500]),
         "capacity": rng.choice([20, 30, 40]),
         "objects": rng.choice([150, 200, 300]),
         "skew": round(rng.uniform(0.7, 1.2), 2),
@@ -39,21 +44,23 @@ def _draft(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
     title, story, item, scanner = SETTINGS[knobs["setting"]]
     rescan = " Some of these runs are repeated later." if knobs["rescan"] else ""
     goal = f"""
-        {story}; {knobs["capacity"]} of them fit. Whenever a {item} is requested that is not there, it has to be
+        {story}; {knobs["capacity"]} of them fit. Whenever the {item} that is requested is not there, it has to be
         fetched, and another one has to leave. A few {item}s are requested far more often than most, what is popular
-        changes in the course of a trace, and what was just requested is often requested again. Now and then {scanner} request {knobs["scan_length"]} other {item}s in a row, once each.{rescan} The generator of the traces
-        is public, in `simulate.py`.
+        changes in the course of a trace, and what was just requested is often requested again. Now and then
+        {scanner} request {knobs["scan_length"]} other {item}s in a row, once each.{rescan} The generator of the
+        traces is public, in `simulate.py`.
 
-        Write the rule that decides which {item} leaves. A case is a trace of {knobs["requests"]} requests that begins with an
-        empty cache. Its score is the number of requests that found their {item} in the cache, divided by the number that a
-        cache with knowledge of the future would have reached.
+        Write the rule that decides which {item} leaves. A case is a trace of {knobs["requests"]} requests that
+        begins with an empty cache. Its score is the number of requests that found their {item} in the cache,
+        divided by the number that a cache with knowledge of the future would have reached.
     """
     interface = f"""
         `evict(entries, time) -> int` is called when room has to be made. `entries` describes the {knobs["capacity"]}
-        cached {item}s in the order in which they came in, each as `[last_used, uses, inserted]`: the time of its latest request,
-        its number of requests since the beginning of the trace (also before it came into the cache this time), and the
-        time at which it came in. `time` is the number of the present request, counted from 0. Return the index of the
-        {item} that has to leave. The traces are played side by side, so a call must not rely on the call before it.
+        cached {item}s in the order in which they came in, each as `[last_used, uses, inserted]`: the time of its
+        latest request, its number of requests since the beginning of the trace (also before it came into the cache
+        this time), and the time at which it came in. `time` is the number of the present request, counted from 0.
+        Return the index of the {item} that has to leave. The traces are played side by side, so a call must not rely
+        on the call before it.
     """
     return draft_code(
         task_id,

@@ -23,6 +23,7 @@ class _System:
     history: int
     action: str
     scoring: Scoring
+    score: str
     knobs: Callable[[random.Random], Knobs]
 
 
@@ -82,14 +83,15 @@ def _draft(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
         *([f"an action takes effect only {delay} step{'s' if delay > 1 else ''} after it was chosen"] if delay else []),
     ]
     goal = f"""
-        {system.goal} The world is Gymnasium's {system.environment} with other physics; `simulate.py` has the very code that is
-        scored, so the physics is known. {_sentence(troubles)}
+        {system.goal} The world is Gymnasium's {system.environment} with other physics; `simulate.py` has the very
+        code that is scored, so the physics is known. {_sentence(troubles)}
 
-        Write a controller. The score is {system.scoring.metric.replace("_", " ")}, one case per episode.
+        Write a controller. Every episode is a case, and its score is {system.score}.
     """
     interface = f"""
-        `act(observations, actions)` is called at every step. `observations` lists the latest {system.history} observations or
-        fewer, the newest last; each is a list of {", ".join(system.sensors[index] for index in knobs["visible"])}.
+        `act(observations, actions)` is called at every step. `observations` lists the latest {system.history}
+        observations or fewer, the newest last; each lists
+        {", ".join(system.sensors[index] for index in knobs["visible"])}.
         `actions` lists the latest {system.history + delay} actions that were chosen, or fewer, the newest last. Return
         {system.action.format(**knobs)}. All episodes are played side by side, so a call must not rely on the call
         before it.
@@ -97,7 +99,8 @@ def _draft(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
     folder = f"{NAME}/{knobs['system']}"
     constants, draw = _trivial_actions(knobs)
     controls = {
-        f"always-{number}": render(f"{NAME}/constant.py.jinja", action=action) for number, action in enumerate(constants)
+        f"always-{number}": render(f"{NAME}/constant.py.jinja", action=action)
+        for number, action in enumerate(constants)
     }
     return draft_code(
         task_id,
@@ -138,31 +141,33 @@ SYSTEMS = {
     "cart-pole": _System(
         title="Balancing a pole on a cart",
         environment="CartPole-v1",
-        goal="""A pole stands on a cart that can only be pushed to the left or to the right with full force. Keep the pole
-        upright and the cart on its track for 300 steps.""",
+        goal="""A pole stands on a cart that can only be pushed to the left or to the right with full force. Keep the
+        pole upright and the cart on its track for 300 steps.""",
         sensors=["cart position", "cart velocity", "pole angle", "pole angular velocity"],
         history=8,
         action="0 to push to the left or 1 to push to the right",
         scoring=Scoring(metric="steps_upright", direction="max", limit=300.0),
+        score="the number of steps that it lasts",
         knobs=_cart_pole_knobs,
     ),
     "pendulum": _System(
         title="Swinging up a weak pendulum",
         environment="Pendulum-v1",
-        goal="""A pendulum hangs down, and its motor is too weak to lift it in one go. Swing it up and hold it upright; every
-        one of 200 steps costs the squared angle from the upright position plus 0.1 times the squared angular
+        goal="""A pendulum hangs down, and its motor is too weak to lift it in one go. Swing it up and hold it upright;
+        every one of 200 steps costs the squared angle from the upright position plus 0.1 times the squared angular
         velocity plus 0.001 times the squared torque.""",
         sensors=["the cosine of the angle", "its sine", "the angular velocity"],
         history=10,
         action="the torque, a number from -{torque} to {torque}",
         scoring=Scoring(metric="cost_per_episode", direction="min", limit=0.0),
+        score="its total cost",
         knobs=_pendulum_knobs,
     ),
     "acrobot": _System(
         title="Swinging up a two-link robot",
         environment="Acrobot-v1",
-        goal="""Two links hang from a fixed point, and a motor drives only the joint between them. Swing the tip above the
-        target height in as few steps as possible; an episode ends there, or after 250 steps.""",
+        goal="""Two links hang from a fixed point, and a motor drives only the joint between them. Swing the tip above
+        the target height in as few steps as possible; an episode ends there, or after 250 steps.""",
         sensors=[
             "the cosine of the first angle",
             "its sine",
@@ -174,6 +179,7 @@ SYSTEMS = {
         history=6,
         action="0, 1 or 2 for negative, no or positive torque",
         scoring=Scoring(metric="steps_to_target", direction="min", limit=0.0),
+        score="the number of steps before the tip is high enough",
         knobs=_acrobot_knobs,
     ),
 }

@@ -44,16 +44,19 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["literal"] = _literal
+    environment.filters["literal"] = literal
     return environment
 
 
-def _literal(value: str | list[str]) -> str:
-    """A string or a list of strings as Python source, safe for whatever a user's table has for names."""
+def literal(value: str | list[str]) -> str:
+    """A string or a list of strings as Python source, safe for whatever a user's table has for names.
+
+    Templates use it as a filter.
+    """
     line = json.dumps(value, ensure_ascii=False)
     if isinstance(value, str) or len(line) < LONGEST_LITERAL:
         return line
-    return "[\n" + "".join(f"    {_literal(each)},\n" for each in value) + "]"
+    return "[\n" + "".join(f"    {literal(each)},\n" for each in value) + "]"
 
 
 def render(template: str, **values: Any) -> str:

@@ -34,7 +34,7 @@ GAMES = {
     "rock-paper-scissors": _Game(
         "Rock-paper-scissors for points",
         ["rock", "paper", "scissors"],
-        "Rock beats scissors, scissors beat paper and paper beats rock, but wins are worth different numbers of points.",
+        "Rock beats scissors, scissors beat paper and paper beats rock, but wins are worth different numbers.",
     ),
     "lizard-spock": _Game(
         "Rock-paper-scissors-lizard-Spock",
@@ -106,8 +106,8 @@ def _draft(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
 
         You play {knobs["rounds"]} rounds against each of many opponents, without knowing which kind of player you
         face: {"; ".join(KINDS[kind] for kind in knobs["kinds"])}. The parameters differ from opponent to
-        opponent and are hidden.{noise} Write a strategy that finds out during the game whom it plays against and makes the
-        most of it. The score against an opponent is the mean payoff per round.
+        opponent and are hidden.{noise} Write a strategy that finds out during the game whom it plays against and
+        makes the most of it. The score against an opponent is the mean payoff per round.
     """
     interface = f"""
         `strategy(history) -> int` is called once a round. `history` lists the rounds played so far against this

@@ -16,7 +16,6 @@ TEST_SHARE = 0.5
 MOST_TEST_ROWS = 1200
 
 PACKAGES = ["distutils", "idlelib", "lib2to3", "mail", "test", "tkinter", "turtle", "web"]
-KINDS = ["class", "function", "method", "module"]
 SCRIPTS = [
     "arabic",
     "bamum",
@@ -32,23 +31,17 @@ SCRIPTS = [
     "yi",
 ]
 
+TITLES = {"code": "Python code", "docstrings": "documentation"}
 TEXTS = {
     "code": "a function of 3 to 15 lines from a library in Python",
     "docstrings": "a documentation string from a library in Python",
 }
-QUESTIONS = {
-    "package": "which part of the library it is from",
-    "kind": "what it documents: a module, a class, a function or a method",
-}
 
 
 def _text_knobs(rng: random.Random) -> Knobs:
-    corpus, target = rng.choice([("code", "package"), ("docstrings", "package"), ("docstrings", "kind")])
-    classes = sorted(rng.sample(PACKAGES, rng.choice([4, 5, 6, 8]))) if target == "package" else KINDS
     return {
-        "corpus": corpus,
-        "target": target,
-        "classes": classes,
+        "corpus": rng.choice(list(TEXTS)),
+        "classes": sorted(rng.sample(PACKAGES, rng.choice([4, 5, 6, 8]))),
         "metric": rng.choice(METRICS),
         "rows_per_class": rng.choice([25, 40, 60, 90]),
         "drop_words": rng.choice([0.0, 0.0, 0.2, 0.4]),
@@ -57,36 +50,29 @@ def _text_knobs(rng: random.Random) -> Knobs:
 
 
 def _draft_text(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
-    target, classes = knobs["target"], knobs["classes"]
+    source, classes = f"text/{knobs['corpus']}", knobs["classes"]
     draft = CsvDraft(
-        title=_text_title(knobs),
+        title=f"Where {TITLES[knobs['corpus']]} comes from{', with words missing' if knobs['drop_words'] else ''}",
         goal=f"""
-            Each text is {TEXTS[knobs["corpus"]]}. Say {QUESTIONS[target]}. The answers that occur are {_listed(classes)}.
+            Each text is {TEXTS[knobs["corpus"]]}. Say which part of the library it is from. The parts that
+            occur are {_listed(classes)}.
 
             {_troubles(knobs)} What a text is about shows in whole words, in parts of words, and in
             how it is written.
         """,
-        columns=f"Each row is {TEXTS[knobs['corpus']]}, in the column `text`. `{target}` is the target.",
-        source=f"text/{knobs['corpus']}",
-        target=target,
+        columns=f"Each row is {TEXTS[knobs['corpus']]}, in the column `text`. `package`, the part of the "
+        "library, is the target.",
+        source=source,
+        target="package",
         target_kind="label",
         metric=knobs["metric"],
-        test_rows=_test_rows(f"text/{knobs['corpus']}", target, classes),
+        test_rows=_test_rows(source, "package", classes),
         train_rows=knobs["rows_per_class"] * len(classes),
         templates="text/",
         transforms=_transforms(knobs),
         values={"units": "words", "vectorizer": "", "names": False},
     )
     return draft_csv(task_id, knobs, salt, family=TEXT_CLASSIFICATION.name, category="language", draft=draft)
-
-
-def _text_title(knobs: Knobs) -> str:
-    subject = {
-        ("code", "package"): "Where Python code comes from",
-        ("docstrings", "package"): "Where documentation comes from",
-        ("docstrings", "kind"): "What documentation describes",
-    }[knobs["corpus"], knobs["target"]]
-    return f"{subject}{', with words missing' if knobs['drop_words'] else ''}"
 
 
 def _name_knobs(rng: random.Random) -> Knobs:
@@ -119,7 +105,11 @@ def _draft_names(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
         train_rows=knobs["rows_per_class"] * len(knobs["classes"]),
         templates="text/",
         transforms=_transforms(knobs),
-        values={"units": "letters and pairs of letters", "vectorizer": 'analyzer="char", ngram_range=(1, 2)', "names": True},
+        values={
+            "units": "letters and pairs of letters",
+            "vectorizer": 'analyzer="char", ngram_range=(1, 2)',
+            "names": True,
+        },
     )
     return draft_csv(task_id, knobs, salt, family=NAME_SCRIPT.name, category="language", draft=draft)
 
@@ -139,7 +129,7 @@ def _test_rows(source: str, target: str, classes: Sequence[str]) -> int:
 
 
 def _troubles(knobs: Knobs) -> str:
-    said = [f"There are only about {knobs['rows_per_class']} training texts for each answer."]
+    said = [f"There are only about {knobs['rows_per_class']} training texts for each answer, on average."]
     if knobs["drop_words"]:
         said.append(f"{knobs['drop_words']:.0%} of the words of every text are lost.")
     if knobs["label_noise"]:

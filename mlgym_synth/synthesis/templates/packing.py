@@ -80,7 +80,8 @@ def _draft(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
 def _describe(distribution: dict[str, Any], item: str) -> str:
     match distribution["kind"]:
         case "uniform":
-            return f"Every {item} has a whole size from {distribution['low']} to {distribution['high']}, all equally likely."
+            sizes = f"{distribution['low']} to {distribution['high']}"
+            return f"Every {item} has a whole size from {sizes}, all equally likely."
         case "weibull":
             return (
                 f"Sizes are whole numbers drawn from a Weibull distribution with shape {distribution['shape']} and "

@@ -131,8 +131,8 @@ def table_draft(
         goal=f"""
             Predict `{target}`, {_what(frame[target], kind)}, from the other columns of the table {path.name}.
 
-            The table is as it was found: numbers on different scales, cells that are empty, columns that matter little. Find
-            out what the columns mean, how they act together, and which model makes most of them.
+            The table is as it was found, with all that tables come with: scales that differ, empty cells, columns
+            that matter little. Find out how the columns act together, and which model makes most of them.
         """,
         columns=_describe(frame, columns, target),
         source=f"file/{path.name}",
@@ -154,14 +154,13 @@ def sort_columns(features: pd.DataFrame) -> Columns:
     Args:
         features: A canonical table without its target.
     """
-    columns = Columns()
+    kinds: dict[str, list[str]] = {}
     for name in features.columns:
         present = features[name].dropna()
-        if present.nunique() < 2:
-            continue
-        kind = _kind(present) if is_text(features[name]) else "numbers"
-        getattr(columns, kind).append(name)
-    return columns
+        if present.nunique() >= 2:
+            kind = _kind(present) if is_text(features[name]) else "numbers"
+            kinds.setdefault(kind, []).append(name)
+    return Columns(**kinds)
 
 
 def _kind(texts: pd.Series) -> str:
@@ -172,7 +171,7 @@ def _kind(texts: pd.Series) -> str:
             return "dates"
     if texts.nunique() <= MOST_CATEGORIES:
         return "categories"
-    return "texts" if sample.str.split().str.len().mean() >= 3 else "codes"
+    return "texts" if sample.str.count(r"\s+").mean() >= 2 else "codes"
 
 
 def _values(columns: Columns, target: pd.Series, kind: TargetKind) -> dict[str, Any]:

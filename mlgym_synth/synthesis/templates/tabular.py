@@ -91,20 +91,20 @@ REGRESSION = {
 def _classification_knobs(rng: random.Random) -> Knobs:
     source = rng.choice(["breast_cancer", "breast_cancer", "wine", "wine", "iris"])
     knobs = _clean_knobs(source, rng.choice(["accuracy", "balanced_accuracy", "macro_f1", "mcc"]))
-    few = source == "iris"
+    narrow = source == "iris"
     trouble = rng.choice(["labels", "columns", "cells", "labels and columns", "labels and cells"])
     if trouble == "labels":
         knobs["label_noise"] = rng.choice([0.3, 0.35])
-    if trouble == "columns":
-        knobs["noise_columns"] = rng.choice([20, 30, 40] if few else [40, 60, 80])
-        knobs["train_rows"] = rng.choice([40, 50] if source != "breast_cancer" else [50, 70, 90])
-    if trouble == "cells":
+    elif trouble == "columns":
+        knobs["noise_columns"] = rng.choice([10, 12, 15] if narrow else [70, 80, 90])
+        knobs["train_rows"] = rng.choice([40, 45, 50])
+    elif trouble == "cells":
         knobs["outliers"] = rng.choice([0.04, 0.06, 0.08])
         knobs["missing"] = rng.choice([0.1, 0.15, 0.2])
-    if trouble == "labels and columns":
+    elif trouble == "labels and columns":
         knobs["label_noise"] = rng.choice([0.1, 0.15, 0.2])
-        knobs["noise_columns"] = rng.choice([10, 15] if few else [20, 30])
-    if trouble == "labels and cells":
+        knobs["noise_columns"] = rng.choice([6, 8, 10] if narrow else [20, 30])
+    else:
         knobs["label_noise"] = rng.choice([0.1, 0.15, 0.2])
         knobs["outliers"] = rng.choice([0.03, 0.04, 0.05])
         knobs["missing"] = rng.choice([0.05, 0.1])
@@ -112,17 +112,21 @@ def _classification_knobs(rng: random.Random) -> Knobs:
 
 
 def _regression_knobs(rng: random.Random) -> Knobs:
-    source = rng.choice(["diabetes", "breast_cancer", "breast_cancer", "wine"])
-    knobs = _clean_knobs(source, rng.choice(["rmse", "mae", "r2", "spearman"]))
+    source = rng.choice(["diabetes", "breast_cancer", "breast_cancer", "breast_cancer", "wine"])
+    trouble = rng.choice(["columns", "cells"] if source == "diabetes" else ["targets", "columns", "cells"])
+    # A constant's RMSE and MAE vary so much from sample to sample that weak signals cannot be told from none.
+    sharp = ["r2"] if source == "diabetes" else ["r2", "spearman"]
+    strong_signal = source == "breast_cancer" and trouble != "cells"
+    knobs = _clean_knobs(source, rng.choice([*sharp, "mae", "rmse"] if strong_signal else sharp))
     knobs["target"] = rng.choice(list(REGRESSION[source].targets))
-    trouble = rng.choice(["targets", "columns", "cells"])
     if trouble == "targets":
-        knobs["target_outliers"] = rng.choice([0.05, 0.08, 0.1])
-    if trouble == "columns":
-        knobs["noise_columns"] = rng.choice([20, 30, 40])
-    if trouble == "cells":
-        knobs["outliers"] = rng.choice([0.01, 0.02])
-        knobs["missing"] = rng.choice([0.05, 0.1])
+        knobs["target_outliers"] = rng.choice([0.05, 0.06, 0.07, 0.08])
+    elif trouble == "columns":
+        knobs["noise_columns"] = rng.choice([60, 70, 80, 90])
+        knobs["train_rows"] = None if source == "wine" else rng.choice([80, 90, 100])
+    else:
+        knobs["outliers"] = rng.choice([0.03, 0.04, 0.05] if source == "diabetes" else [0.02, 0.03, 0.04])
+        knobs["missing"] = 0.0 if source == "diabetes" else rng.choice([0.0, 0.05, 0.1])
     return knobs
 
 
@@ -160,20 +164,20 @@ def _troubles(knobs: Knobs) -> str:
         )
     if knobs["outliers"]:
         said.append(
-            f"The instrument was faulty: about {knobs['outliers']:.0%} of the cells, in training and test rows alike, are "
-            "far off."
+            f"The instrument was faulty: about {knobs['outliers']:.0%} of the cells, in training and test rows "
+            "alike, are far off."
         )
     if knobs["missing"]:
         said.append(f"About {knobs['missing']:.0%} of the cells are empty.")
     if knobs["label_noise"]:
         said.append(
-            f"The training labels were taken in haste, and {knobs['label_noise']:.0%} of them are wrong. Those of the test "
-            "rows are right."
+            f"The training labels were taken in haste, and {knobs['label_noise']:.0%} of them are wrong. "
+            "Those of the test rows are right."
         )
     if knobs["target_outliers"]:
         said.append(
-            f"In {knobs['target_outliers']:.0%} of the training rows the target was written down with a gross error. Those "
-            "of the test rows are right."
+            f"In {knobs['target_outliers']:.0%} of the training rows the target was written down with a gross error. "
+            "Those of the test rows are right."
         )
     if knobs["train_rows"]:
         said.append("Only few rows have a target to learn from; the test rows are many, and their features are known.")
@@ -206,9 +210,7 @@ def _draft_classification(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
         transforms=_transforms(knobs),
         values={"faulty": knobs["outliers"] > 0},
     )
-    return draft_csv(
-        task_id, knobs, salt, family=TABULAR_CLASSIFICATION.name, category="data science", draft=draft
-    )
+    return draft_csv(task_id, knobs, salt, family=TABULAR_CLASSIFICATION.name, category="data science", draft=draft)
 
 
 def _draft_regression(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:

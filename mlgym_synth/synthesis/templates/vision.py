@@ -65,8 +65,8 @@ def _draft_image(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
             {_image_trouble(knobs)} An image keeps its meaning when it is shifted a little, and the test
             images are at hand, though without labels: both can make up for what the training images lack.
         """,
-        columns="Each row is an image: the columns `p00` to `p63` are its pixels in reading order, from 0 (paper) to 16 "
-        "(ink). `digit` is the target.",
+        columns="Each row is an image: the columns `p00` to `p63` are its pixels in reading order, from 0 (paper) to "
+        "16 (ink). `digit` is the target.",
         source="sklearn/digits",
         target="digit",
         target_kind="label",
@@ -75,7 +75,11 @@ def _draft_image(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
         train_rows=knobs["rows_per_digit"] * len(digits),
         templates="digits/",
         transforms=transforms,
-        values={"occluded": knobs["occlude"], "label_noise": knobs["label_noise"], "imbalanced": knobs["imbalance"] > 0},
+        values={
+            "occluded": knobs["occlude"],
+            "label_noise": knobs["label_noise"],
+            "imbalanced": knobs["imbalance"] > 0,
+        },
     )
     return draft_csv(task_id, knobs, salt, family=IMAGE_CLASSIFICATION.name, category="vision", draft=draft)
 
@@ -87,11 +91,14 @@ def _image_trouble(knobs: Knobs) -> str:
         side = knobs["occlude"]
         return f"A blank square of {side} x {side} pixels covers a random place of every image."
     if knobs["label_noise"]:
-        return f"The training labels are cheap, and {knobs['label_noise']:.0%} of them are wrong. Those of the test images are right."
+        return (
+            f"The training labels are cheap, and {knobs['label_noise']:.0%} of them are wrong. Those of the test "
+            "images are right."
+        )
     if knobs["imbalance"]:
         return (
-            f"Some digits are rare in training, the rarest {knobs['imbalance']} times rarer than the most frequent, but "
-            "all are about equally frequent among the test images."
+            f"Some digits are rare in training, the rarest {knobs['imbalance']} times rarer than the most frequent, "
+            "but all are about equally frequent among the test images."
         )
     return f"There are only about {knobs['rows_per_digit']} labelled images of each digit."
 
@@ -140,7 +147,8 @@ def _draft_inpainting(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
             their place in the photograph, and it has no preferred direction at this scale.
         """,
         columns=f"Each row is a patch of a photograph: the columns from `x00` on are the grey values (0 to 255) of its "
-        f"{size * size - 1} known pixels in reading order, the middle left out. `value`, the pixel in the middle, is the target.",
+        f"{size * size - 1} known pixels in reading order, the middle left out. `value`, the "
+        "pixel in the middle, is the target.",
         source=f"sklearn/{knobs['photograph']}",
         options={"size": size},
         target="value",
