@@ -63,8 +63,9 @@ def report(
 def show_evaluation(evaluation: Evaluation) -> None:
     """Prints the table of tasks, then AUP."""
     columns = ("task", "metric", "floor", "baseline", "reference", "best", "reward")
+    arrows = {"max": "↑", "min": "↓"}
     rows = [
-        (r.task, f"{r.metric} {'↑' if r.direction == 'max' else '↓'}", r.floor, r.baseline, r.reference, r.best, r.mean_reward)
+        (r.task, f"{r.metric} {arrows[r.direction]}", r.floor, r.baseline, r.reference, r.best, r.mean_reward)
         for r in evaluation.rows
     ]
     console.table("", columns, rows)

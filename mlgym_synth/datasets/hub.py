@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from mlgym_synth.datasets.canonical import Table
+from mlgym_synth.datasets.table import read_frame
 from mlgym_synth.errors import DataError, InputError
 from mlgym_synth.files import cache_folder, sha256
 
@@ -108,6 +110,25 @@ def download(dataset: HubDataset, path: str, endpoint: str | None = None) -> Pat
         file.resolve().unlink()
         raise DataError(f"{dataset.id}/{path} arrived damaged", "try again")
     return file
+
+
+def load_table(dataset_id: str, options: dict[str, Any]) -> Table:
+    """Loads one file of a data set as a table.
+
+    Args:
+        dataset_id: `owner/name`.
+        options: `file`, the path of a CSV or Parquet file in the data set, and `revision`, the commit it is pinned to.
+
+    Raises:
+        InputError: If an option is missing, or the file is no table.
+        DataError: If the Hub did not deliver.
+    """
+    if not options.get("file") or not options.get("revision"):
+        raise InputError(f"hub/{dataset_id} needs the options file and revision", "find_dataset tells both")
+    dataset = find_dataset(dataset_id, options["revision"])
+    path = download(dataset, options["file"])
+    frame = read_frame(path.read_bytes(), options["file"])
+    return Table(frame, dataset.licence, f"The file {options['file']} of the data set {dataset.id}.")
 
 
 def _ask(dataset_id: str, revision: str | None, endpoint: str | None) -> DatasetInfo:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from mlgym_synth.datasets.canonical import Table, canonical, to_csv
-from mlgym_synth.errors import InputError
+from mlgym_synth.errors import unknown_name
 from mlgym_synth.files import sha256
 
 
@@ -15,10 +14,11 @@ def load_source(name: str, options: dict[str, Any] | None = None) -> Table:
     """Loads a table.
 
     Args:
-        name: `sklearn/<table>`, `text/<corpus>` or `file/<name>`; see `list_sources`.
+        name: `sklearn/<table>`, `text/<corpus>`, `file/<name>` or `hub/<owner>/<name>`; see `list_sources`.
         options: What the loader needs. Images: `size`, the side of a patch in pixels (odd, 3 to 15), and `target`:
             `value` (grey value of the patch's centre, which is then no feature), `half` (`upper` or `lower` half of
-            the image) or `image`. Files: `path`, or `sha256` of a file that was loaded before.
+            the image) or `image`. Files: `path`, or `sha256` of a file that was loaded before. The Hub: `file`, a CSV
+            or Parquet file of the data set, and `revision`, a commit.
 
     Returns:
         A table in canonical form.
@@ -32,17 +32,19 @@ def load_source(name: str, options: dict[str, Any] | None = None) -> Table:
         from mlgym_synth.datasets.user_files import load_file
 
         return load_file(table, options or {})
+    if loader == "hub" and table:
+        from mlgym_synth.datasets.hub import load_table
+
+        return load_table(table, options or {})
     loaders = _loaders()
     if name not in loaders:
-        near = difflib.get_close_matches(name, loaders, n=1, cutoff=0.3)
-        remedy = f"did you mean {near[0]}?" if near else "use one of " + ", ".join(loaders)
-        raise InputError(f"there is no data source {name!r}", remedy)
+        raise unknown_name("data source", name, loaders)
     loaded = loaders[name](table, options or {})
     return Table(canonical(loaded.frame), loaded.licence, loaded.description)
 
 
 def list_sources() -> list[str]:
-    """Names of all sources that need no file of the user's."""
+    """Names of all sources that need neither a file of the user's nor the network."""
     return list(_loaders())
 
 

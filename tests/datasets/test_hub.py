@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,18 @@ def test_no_token_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         hub.download(hub.find_dataset("me/cats", endpoint=server.endpoint), "data/train.parquet", server.endpoint)
         assert len(server.requests) >= 2
         assert {request.authorization for request in server.requests} == {""}
+
+
+def test_a_file_of_the_hub_is_a_source(tmp_path: Path) -> None:
+    content = b"height,colour\n" + b"".join(b"%d,red\n" % number for number in range(60))
+    with HubServer({"me/table": HostedDataset(files={"data.csv": content})}) as server:
+        # The client reads its endpoint once, on import: so in a process of its own.
+        code = (
+            "from mlgym_synth.datasets.sources import load_source\n"
+            f"revision = {server.datasets['me/table'].revision!r}\n"
+            "table = load_source('hub/me/table', {'file': 'data.csv', 'revision': revision})\n"
+            "print(table.licence, *table.frame.columns, len(table.frame))"
+        )
+        environment = {**os.environ, "HF_ENDPOINT": server.endpoint}
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert result.stdout == "mit height colour 60\n", result.stderr

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlgym_synth.datasets.canonical import canonical
 from mlgym_synth.datasets.prepare import prepare
 from mlgym_synth.errors import InputError
 from mlgym_synth.metrics.registry import get_metric
@@ -128,7 +129,7 @@ def test_draft_is_whole(name: str, seed: int) -> None:
     for script in (files.starter["baseline.py"], files.hidden["reference.py"]):
         tree = ast.parse(script)
         assert ast.get_docstring(tree)
-        assert max(map(len, script.decode().splitlines())) <= 125
+        assert max(map(len, script.decode().splitlines())) <= 120
         assert b"\n\n\n\n" not in script and b"MLGYM_SEED" in script
     labels = prepare(recipe).labels()
     assert 0.28 < labels.public.mean() < 0.32
@@ -219,7 +220,7 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
 
 
 def test_columns_are_sorted_by_kind() -> None:
-    columns = sort_columns(houses().astype({"city's": object, "about": object}).drop(columns=["price", "band"]))
+    columns = sort_columns(canonical(houses().drop(columns=["price", "band"])))
     assert columns.numbers == ['area, "m2"']
     assert columns.dates == ["built {on}"]
     assert columns.categories == ["city's"]
@@ -240,7 +241,7 @@ def test_a_users_table_becomes_a_task_with_room(target: str, dropped: str, name:
     check_order(files, tmp_path)
 
 
-@pytest.mark.parametrize("columns", [["about"], ["street\\"], ["built {on}"], ["city's"]])
+@pytest.mark.parametrize("columns", [["about"], ["street\\"], ["built {on}"]])
 def test_a_table_of_one_kind_of_column_has_a_baseline_that_runs(columns: list[str], tmp_path: Path) -> None:
     path = write(houses()[[*columns, "price"]], tmp_path / "narrow.csv")
     files = table_draft("table-1", path, "price", salt="salt")
@@ -271,6 +272,9 @@ def test_what_cannot_become_a_task_is_named(tmp_path: Path) -> None:
         table_topics(path, "price", "mae", count=1000, seed=0)
     with pytest.raises(InputError, match="--table"):
         FAMILIES["table"].draft("table-1", FAMILIES["table"].knobs(random.Random(0)), "salt")
+    path = write(houses()[["city's", "price"]], tmp_path / "narrow.csv")
+    with pytest.raises(InputError, match="4 rows that differ"):
+        table_draft("table-1", path, "price")
     many = houses().assign(who=[f"name {row % 51}" for row in range(400)])
     path = write(pd.concat([many] * 2, ignore_index=True).assign(row=range(800)), tmp_path / "many.csv")
     with pytest.raises(InputError, match="51 classes"):

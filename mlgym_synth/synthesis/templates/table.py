@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mlgym_synth.datasets.canonical import is_text
-from mlgym_synth.datasets.table import read_table
+from mlgym_synth.datasets.table import LEAST_ROWS, read_table
 from mlgym_synth.datasets.target import TargetKind, infer_target_kind
 from mlgym_synth.errors import InputError
 from mlgym_synth.metrics.registry import get_metric
@@ -116,6 +116,11 @@ def table_draft(
         )
     metric = metric or METRICS[kind][0]
     rows = len(frame.drop(columns=target).drop_duplicates())
+    if rows < LEAST_ROWS:
+        raise InputError(
+            f"{path.name} has {rows} rows that differ in more than {target!r}",
+            f"a task needs at least {LEAST_ROWS}: add columns",
+        )
     test_rows = min(round(test_share * rows), MOST_TEST_ROWS)
     train_rows = min(round(train_share * (rows - test_rows)), MOST_TRAIN_ROWS)
     columns = sort_columns(frame.drop(columns=target))
