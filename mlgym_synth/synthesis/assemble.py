@@ -111,7 +111,6 @@ def csv_task(
         recipe,
         title,
         goal,
-        direction=measure.direction,
         metric_text=measure.describe,
         columns=columns,
         train_rows=_count_rows(prepared.public / "train.csv"),
@@ -189,9 +188,7 @@ def code_task(
             "evaluate_code.py.jinja", submission=submission, metric=scoring.metric, judge=embedded_source(judge)
         ),
     }
-    description = _description(
-        recipe, title, goal, direction=scoring.direction, metric_text=f"`{scoring.metric}`", interface=interface
-    )
+    description = _description(recipe, title, goal, interface=interface)
     config = _config(
         recipe,
         title,

@@ -67,5 +67,14 @@ QUICKSTART: tuple[tuple[str, Knobs], ...] = (
             "label_noise": 0.0,
         },
     ),
+    (
+        "online-bin-packing",
+        {
+            "setting": "parcels",
+            "capacity": 80,
+            "items": 250,
+            "distribution": {"kind": "uniform", "low": 14, "high": 41},
+        },
+    ),
 )
 """Families and knobs of first tasks: fast, and with wide gaps between floor, baseline and reference."""

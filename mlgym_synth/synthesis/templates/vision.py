@@ -107,7 +107,7 @@ def _image_title(knobs: Knobs) -> str:
     if knobs["pixel_noise"]:
         return "Digits in noise"
     if knobs["occlude"]:
-        return "Digits half hidden"
+        return "Digits with a square missing"
     if knobs["label_noise"]:
         return "Digits with wrong labels"
     if knobs["imbalance"]:
@@ -125,7 +125,7 @@ def _inpainting_knobs(rng: random.Random) -> Knobs:
         "metric": rng.choice(metrics),
         "missing": missing,
         "pixel_noise": rng.choice([0.0, 5.0, 10.0, 15.0]),
-        "train_rows": rng.choice([500, 800, 1200]),
+        "train_rows": rng.choice([400, 600, 800]),
     }
 
 
