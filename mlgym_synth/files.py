@@ -1,8 +1,9 @@
-"""Durable writes: a reader sees the old file or the new one, never a part, also after SIGKILL."""
+"""Durable writes (a reader sees the old file or the new one, never a part, also after SIGKILL), reads, the cache."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -10,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import platformdirs
 
@@ -26,25 +27,40 @@ def write_atomic(path: Path, content: bytes | str, mode: int = 0o644) -> None:
         mode: Permission bits of the new file.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the folder cannot be written, or the disk is full.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with replacing(path, mode) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A stream into a temporary neighbour of `path` that takes its place, durably, once the block has ended well.
+
+    Args:
+        path: Where to write; missing parent folders are made.
+        mode: Permission bits of the new file.
+
+    Raises:
+        InputError: If the folder cannot be written, or the disk is full.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", "choose a folder you may write") from error
+        raise _unwritable(path, error) from error
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -53,7 +69,18 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_durably(path: Path, line: str) -> None:
-    """Appends one line and waits until the disk has it. A line torn by an earlier crash is cut off first."""
+    """Appends one line and waits until the disk has it. A line torn by an earlier crash is cut off first.
+
+    Raises:
+        InputError: If the file cannot be written, or the disk is full.
+    """
+    try:
+        _append(path, line.encode() + b"\n")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _append(path: Path, line: bytes) -> None:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     with os.fdopen(handle, "r+b") as stream:
         end = stream.seek(0, os.SEEK_END)
@@ -64,16 +91,39 @@ def append_durably(path: Path, line: str) -> None:
                 end = stream.read().rfind(b"\n") + 1
                 stream.truncate(end)
         stream.seek(end)
-        stream.write(line.encode() + b"\n")
+        stream.write(line)
         stream.flush()
         os.fsync(stream.fileno())
 
 
 def read_lines(path: Path) -> list[Any]:
-    """Reads a JSONL file; a torn last line, which an interrupted append leaves, is ignored."""
-    if not path.exists():
+    """Reads a JSONL file; a missing one is empty, and a torn last line, which an interrupted append leaves, is ignored.
+
+    Raises:
+        InputError: If the file cannot be read.
+        ValueError: If one of its lines is not JSON.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return []
-    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    return [json.loads(line) for line in content.split(b"\n")[:-1]]
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file.
+
+    Raises:
+        InputError: If it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 at byte {error.start}", "mend the file") from error
 
 
 def cache_folder() -> Path:
@@ -98,7 +148,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror}", "choose a folder you may write") from error
+        raise _unwritable(folder, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,6 +159,12 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "make room, or choose another folder" if full else "choose a folder you may write"
+    return InputError(f"cannot write {path}: {error.strerror}", remedy)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -31,3 +33,20 @@ def run_all(work: Callable[[Item], Result], items: Iterable[Item], workers: int)
         return [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+_PARSER = threading.Lock()
+
+
+def parse_python(source: str | bytes) -> ast.Module:
+    """`ast.parse`, from any thread.
+
+    CPython 3.11 and 3.12 count the depth of the tree in a place that all threads share, so that two of them parsing at
+    the same time can end in a SystemError (python/cpython#106905).
+
+    Raises:
+        SyntaxError: If `source` is no Python.
+        ValueError: If it holds null bytes.
+    """
+    with _PARSER:
+        return ast.parse(source)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import signal
@@ -47,6 +48,20 @@ def test_an_unwritable_folder_is_bad_input(tmp_path: Path) -> None:
     blocker.write_text("")
     with pytest.raises(InputError, match="cannot write"):
         files.write_atomic(blocker / "below", "x")
+
+
+def test_a_full_disk_is_bad_input_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"No space left on device \(make room"):
+        files.append_durably(Path("/dev/full"), "x")
+    with pytest.raises(InputError, match="No space left on device"), files.replacing(tmp_path / "file") as stream:
+        raise OSError(errno.ENOSPC, "No space left on device", stream.name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
+    assert files.read_lines(tmp_path / "nowhere") == []
+    with pytest.raises(InputError, match="cannot read"):
+        files.read_lines(tmp_path)
 
 
 @given(records=st.lists(st.dictionaries(st.text(), st.integers() | st.text()), min_size=1), cut=st.integers(0, 200))

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mlgym_synth.agents.human import HumanAgent, HumanConfig
 from mlgym_synth.agents.play import Action, Moves, Policy, play
 from mlgym_synth.agents.protocol import Agent, Environment
 from mlgym_synth.agents.reference import ReferenceAgent, ReferenceConfig
-from mlgym_synth.errors import InputError, unknown_name
+from mlgym_synth.errors import unknown_name
 from mlgym_synth.tasks.registration import shipped_data
+from mlgym_synth.tasks.yaml_files import misfit, read_yaml
 
 __all__ = [
     "AGENTS",
@@ -52,14 +52,8 @@ def make_agent(name: str, config: Path | None = None) -> Agent:
         raise unknown_name("agent", name, list(AGENTS))
     shipped = shipped_data() / "agent_configs" / f"{name}.yaml"
     path = config or (shipped if shipped.is_file() else None)
+    settings = read_yaml(path) if path else None
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
         return AGENTS[name](settings or {})
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML", "mend the file") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path}: {where}: {first['msg']}", f"use the settings of {name}") from error
+        raise misfit(error, str(path), f"use the settings of {name}") from error

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 ran but something failed, 2 bad input.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -12,6 +13,7 @@ from typing import NoReturn
 from mlgym_synth.errors import InputError, MlgymSynthError
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+_STOPPED = "stopped: the same command, for a rollout with --resume, goes on where it left off"
 
 
 def main() -> None:
@@ -31,15 +33,19 @@ def main() -> None:
             text = getattr(error, "format_message", error.__str__)()
             _leave(f"error: {' '.join(text.split())} (--help shows what there is)", BAD_INPUT)
         except typer.Abort:
-            _leave("stopped: the same command goes on where it left off", FAILED)
+            _leave(_STOPPED, FAILED)
     except MlgymSynthError as error:
         _leave(f"error: {error}", BAD_INPUT if isinstance(error, InputError) else FAILED)
     except KeyboardInterrupt:
-        _leave("stopped: the same command goes on where it left off", FAILED)
+        _leave(_STOPPED, FAILED)
     except BrokenPipeError:
         # The reader of a pipe has gone (`… | head`), so that a last flush of stdout would fail, too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         _leave("", FAILED)
+    except OSError as error:
+        # A file that this user may not read, a disk that is full: nothing that a traceback would help with.
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"error: {where}{error.strerror or error} (check permissions and free space)", FAILED)
 
 
 def _leave(message: str, code: int) -> NoReturn:
@@ -50,6 +56,7 @@ def _leave(message: str, code: int) -> NoReturn:
     """
     if message:
         sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # what cannot be written has been told of, or nobody is there to be told
+        sys.stderr.flush()
+        sys.stdout.flush()
     os._exit(code)

@@ -22,7 +22,7 @@ from mlgym_synth.tasks.suite import Suite
 FAILED = 1
 """Exit code of a command that ran, but something failed."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140")))
+out = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
 """Results."""
 err = Console(stderr=True, highlight=False)
 """Progress, warnings and errors: never mixed into results."""

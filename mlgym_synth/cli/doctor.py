@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import importlib.util
 import os
 import platform
 import subprocess
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -37,26 +38,23 @@ def doctor(as_json: console.JsonOption = False) -> None:
 
     **Example** `mlgym-synth doctor`
     """
-    sandboxes = _sandboxes()
+    from mlgym_synth.sandboxes import probe as probe_sandboxes
+
+    sandboxes = probe_sandboxes()
     probes: tuple[Callable[[], Finding], ...] = (_cache, _engine, _model_key, _hub, _gpu, _ray, _mlgym, _sweagent)
-    findings = [_python(), *sandboxes, *(probe() for probe in probes)]
+    findings = [_python(), *(Finding(f"sandbox: {each.provider}", each.usable, each.detail) for each in sandboxes)]
+    findings += [probe() for probe in probes]
     if as_json:
         console.print_json([asdict(finding) for finding in findings])
     else:
         console.table("", ("what", "usable", "detail"), [(f.what, f.usable, f.detail) for f in findings])
-    if not any(finding.usable for finding in sandboxes if "process" not in finding.what):
+    if not any(each.usable and each.isolates for each in sandboxes):
         console.warn("no sandbox isolates here; only quickstart runs without one, and its certificates are provisional")
         raise SystemExit(console.FAILED)
 
 
 def _python() -> Finding:
     return Finding("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-
-
-def _sandboxes() -> list[Finding]:
-    from mlgym_synth.sandboxes import probe
-
-    return [Finding(f"sandbox: {each.provider}", each.usable, each.detail) for each in probe()]
 
 
 def _cache() -> Finding:
@@ -74,10 +72,10 @@ def _engine() -> Finding:
     from docker.errors import DockerException
 
     try:
-        client = docker.from_env(timeout=int(PATIENCE))
-        version = client.version()["Version"]
+        with contextlib.closing(docker.from_env(timeout=int(PATIENCE))) as client:
+            version = client.version()["Version"]
     except (DockerException, OSError) as error:
-        reason = str(error).splitlines()[0][:80]
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         return Finding("container engine", False, f"{reason}; start dockerd, or podman's service and set DOCKER_HOST")
     return Finding("container engine", True, f"version {version}")
 
@@ -92,11 +90,11 @@ def _hub() -> Finding:
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     if not endpoint.startswith(("http://", "https://")):
         return Finding("Hugging Face Hub", False, f"HF_ENDPOINT is no http address: {endpoint}")
-    request = urllib.request.Request(f"{endpoint}/api/datasets?limit=1")  # noqa: S310  (checked above)
     try:
+        request = urllib.request.Request(f"{endpoint}/api/datasets?limit=1")  # noqa: S310  (checked above)
         with urllib.request.urlopen(request, timeout=PATIENCE) as response:  # noqa: S310
             response.read(1)
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         return Finding("Hugging Face Hub", False, f"{endpoint}: {getattr(error, 'reason', error)}")
     return Finding("Hugging Face Hub", True, endpoint)
 

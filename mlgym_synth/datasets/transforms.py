@@ -17,7 +17,7 @@ from numpy.random import RandomState
 from mlgym_synth.datasets.canonical import is_text
 from mlgym_synth.datasets.seeds import random_state
 from mlgym_synth.datasets.split import take_share
-from mlgym_synth.errors import InputError
+from mlgym_synth.errors import InputError, unknown_name
 from mlgym_synth.tasks.recipe import Transform
 
 TableStep = Callable[..., pd.DataFrame]
@@ -44,8 +44,7 @@ def apply_to_table(frame: pd.DataFrame, target: str, transforms: Iterable[Transf
             random = random_state(salt, f"transform {place}")
             frame = _call(TABLE_STEPS[transform.name], transform, frame, target, random)
         elif transform.name not in TRAIN_STEPS:
-            known = ", ".join(sorted({**TABLE_STEPS, **TRAIN_STEPS}))
-            raise InputError(f"there is no transform {transform.name!r}", f"use one of {known}")
+            raise unknown_name("transform", transform.name, [*TABLE_STEPS, *TRAIN_STEPS])
     return frame.reset_index(drop=True)
 
 

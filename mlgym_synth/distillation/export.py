@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from mlgym_synth.distillation.filter import Funnel, Rule, judge
 from mlgym_synth.errors import InputError
-from mlgym_synth.files import write_json
+from mlgym_synth.files import replacing, write_json
 from mlgym_synth.rollouts import EpisodeResult, load_run
 from mlgym_synth.tasks.recipe import Direction
 from mlgym_synth.tasks.suite import Suite
@@ -62,11 +58,11 @@ def distill(runs: Sequence[Path | str], out: Path, per_task: int = 4) -> Funnel:
             candidates.setdefault(episode.task_id, []).append(_Candidate(loss, run, episode.path))
         else:
             fates.append((episode.task_id, rule))
-    with _replacing(out / TRAIN) as stream:
+    with replacing(out / TRAIN) as stream:
         for task_id, found in sorted(candidates.items()):
             found.sort(key=lambda candidate: candidate.loss)
             for candidate in found[:per_task]:
-                stream.write(_example(candidate) + "\n")
+                stream.write(_example(candidate).encode() + b"\n")
             fates += [(task_id, Rule.KEPT)] * len(found[:per_task])
             fates += [(task_id, Rule.SURPLUS)] * len(found[per_task:])
     funnel = Funnel.count(fates)
@@ -102,23 +98,3 @@ def _example(candidate: _Candidate) -> str:
     )
     example = {"messages": to_messages(trajectory), **origin, "run": candidate.run.name}
     return json.dumps(example, ensure_ascii=False, allow_nan=False)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears under its name only when it is whole and on disk."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}", "choose a folder you may write") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            yield stream
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

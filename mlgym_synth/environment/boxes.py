@@ -156,7 +156,8 @@ class _Line:
     def __init__(self, pipe: Pipe) -> None:
         self._input, self._output = pipe.stdin.fileno(), pipe.stdout.fileno()
         self._received = bytearray()
-        os.set_blocking(self._input, False)
+        for descriptor in (self._input, self._output):
+            os.set_blocking(descriptor, False)
         for descriptor in (self._input, self._output):
             with suppress(OSError):  # fewer turns of writing and reading; a busy host may refuse
                 fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _CHUNK)
@@ -181,7 +182,10 @@ class _Line:
             if searched > LARGEST_FRAME:
                 raise _NoAnswerError(f"answered with more than {LARGEST_FRAME} bytes")
             _wait(self._output, select.POLLIN, deadline)
-            chunk = os.read(self._output, _CHUNK)
+            try:
+                chunk = os.read(self._output, _CHUNK)
+            except BlockingIOError:  # the process can open its end for reading too, and was faster
+                continue
             if not chunk:
                 raise _NoAnswerError("ended before it answered")
             self._received += chunk

@@ -132,6 +132,8 @@ class TaskEnv(gymnasium.Env[str, str]):
             self._outcome = self._outcome_now()
             if self._outcome is Outcome.RUNNING:
                 return _observation(result), 0.0, False, False, self._info()
+            # What the agent left running could slow the judge until it fails, and so avoid a score.
+            self._workplace.end_session()
             settlement = self._workplace.grading.settle(self._workplace.submission)
         except (SandboxError, GradingError) as error:
             return self._broken(error)

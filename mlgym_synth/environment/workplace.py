@@ -34,7 +34,7 @@ class Workplace:
 
     def __init__(self, task: Task, provider: str = "auto", allow_unsafe: bool = False) -> None:
         certificate = task.certificate
-        self.anchors = certificate.anchors if certificate else None
+        self.anchors = certificate.anchors if certificate and certificate.certified else None
         """The scores between which rewards are linear; None if the task is not certified."""
         self._recipe = task.recipe
         self._grader = Grader(task, provider, allow_unsafe)
@@ -68,7 +68,7 @@ class Workplace:
             SandboxError: If the sandbox broke.
         """
         if self._used:
-            self._end_session()
+            self.end_session()
             self.sandbox.reset()
             self.grading = self._new_grading()
             self._server.begin(self.grading)
@@ -109,13 +109,14 @@ class Workplace:
 
     def close(self) -> None:
         """Ends everything and leaves nothing behind. Idempotent."""
-        self._end_session()
+        self.end_session()
         self._resources.close()
 
     def _new_grading(self) -> Grading:
         return Grading(self._grader, self.anchors.baseline if self.anchors else None)
 
-    def _end_session(self) -> None:
+    def end_session(self) -> None:
+        """Ends the shell and all it started; the workspace stays. Idempotent."""
         if self._session is not None:
             self._session.close()
             self._session = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ class TaskResult:
     metric: str
     direction: Direction
     floor: float | None
-    """None, like `baseline` and `reference`, without a certificate of the task as it was played."""
+    """None, like `baseline` and `reference`, where the task as it was played is not certified."""
     baseline: float | None
     reference: float | None
     best: float | None
@@ -100,10 +99,6 @@ class Evaluation:
             "profiles": profiles,
         }
 
-    def to_json(self) -> str:
-        """`to_mapping` as indented JSON."""
-        return json.dumps(self.to_mapping(), indent=2, allow_nan=False)
-
 
 def evaluate(run_folder: Path | str) -> Evaluation:
     """Evaluates the finished episodes of a run.
@@ -138,7 +133,8 @@ def _row(task: Task, content_hash: str, episodes: Sequence[EpisodeResult]) -> Ta
     """The row of one task; `content_hash` is that of the task on which the episodes were played."""
     scoring = task.recipe.scoring
     certificate = task.certificate
-    anchors = certificate.anchors if certificate and certificate.content_hash == content_hash else None
+    proved = certificate is not None and certificate.certified and certificate.content_hash == content_hash
+    anchors = certificate.anchors if certificate and proved else None
     counted = [episode for episode in episodes if not episode.outcome.is_infrastructure]
     finals = [episode.score for episode in counted]
     attempts = [*finals, *(episode.best_score for episode in counted)]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from mlgym_synth.errors import InputError
+from mlgym_synth.errors import unknown_name
 from mlgym_synth.metrics import functions
 
 
@@ -127,7 +126,5 @@ def get_metric(name: str) -> Metric:
         InputError: If there is none; names the nearest.
     """
     if name not in METRICS:
-        near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.3)
-        remedy = f"did you mean {near[0]}?" if near else "use one of " + ", ".join(METRICS)
-        raise InputError(f"there is no metric {name!r}", remedy)
+        raise unknown_name("metric", name, METRICS)
     return METRICS[name]

@@ -127,6 +127,8 @@ def read_plan(folder: Path) -> RunPlan | None:
         return RunPlan.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise InputError(f"{path} does not describe a rollout", "choose another folder") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
 
 
 def load_run(folder: Path | str) -> RunResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -120,15 +119,6 @@ def _begin(folder: Path, plan: RunPlan, resume: bool) -> None:
         raise InputError(
             f"the run in {folder} was asked otherwise: {difference}", "ask the same, or choose another folder"
         )
-    else:
-        _cut_torn_line(folder / JOURNAL)
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Removes the last line if a crash tore it: the next one would be appended to it."""
-    if path.exists():
-        content = path.read_bytes()
-        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 class _Run:

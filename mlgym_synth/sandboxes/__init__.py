@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from mlgym_synth.errors import InputError, MlgymSynthError, unknown_name
@@ -43,18 +44,14 @@ def probe() -> list[Probe]:
     return [*found, Probe("process", True, False, "isolates nothing; needs --allow-unsafe")]
 
 
-_usable: dict[str, str] = {}
-
-
+@functools.cache
 def _first_usable() -> str:
-    if "auto" not in _usable:
-        probes = [_probe_isolating(name) for name in _ISOLATING]
-        usable = [found.provider for found in probes if found.usable]
-        if not usable:
-            reasons = "; ".join(f"{found.provider}: {found.detail}" for found in probes)
-            raise InputError(f"no sandbox isolates here: {reasons}", "or name process, with --allow-unsafe")
-        _usable["auto"] = usable[0]
-    return _usable["auto"]
+    probes = [_probe_isolating(name) for name in _ISOLATING]
+    usable = [found.provider for found in probes if found.usable]
+    if not usable:
+        reasons = "; ".join(f"{found.provider}: {found.detail}" for found in probes)
+        raise InputError(f"no sandbox isolates here: {reasons}", "or name process, with --allow-unsafe")
+    return usable[0]
 
 
 def _probe_isolating(name: str) -> Probe:

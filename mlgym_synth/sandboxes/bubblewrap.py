@@ -298,8 +298,8 @@ def _knows(option: str) -> bool:
 def _number_inside(pid: int) -> int:
     """The number of a living process in its innermost PID namespace; 0 if it is dead."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = Path(f"/proc/{pid}/status").read_bytes()  # a process may call itself by any bytes
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    found = re.search(r"^State:\t[^ZX].*^NSpid:[^\n]*\t(\d+)$", status, re.MULTILINE | re.DOTALL)
+    found = re.search(rb"^State:\t[^ZX].*^NSpid:[^\n]*\t(\d+)$", status, re.MULTILINE | re.DOTALL)
     return int(found[1]) if found else 0

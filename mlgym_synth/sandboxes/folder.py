@@ -103,6 +103,7 @@ class FolderSandbox(ABC):
         self, command: list[str], *, environment: dict[str, str] | None = None, stderr: int = subprocess.PIPE
     ) -> Program:
         self._programs = [program for program in self._programs if program.process.returncode is None]
+        self._files.chmod(0o755)  # code inside owns it, and may have closed it to the next program
         program = self._start(command, {**self.spec.environment, **(environment or {})}, stderr)
         self._programs.append(program)
         return program

@@ -116,6 +116,7 @@ class Channel:
         self.output = Capture(limit)
         self._streams = {process.stdout.fileno(): _Stream(process.stdout, self._collect)}
         os.set_blocking(process.stdin.fileno(), False)
+        os.set_blocking(process.stdout.fileno(), False)
         with contextlib.suppress(OSError):  # a larger pipe is faster; a busy host may refuse it
             fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, _CHUNK)
         self._poll = select.poll()
@@ -128,6 +129,7 @@ class Channel:
 
     def listen(self, pipe: IO[bytes], take: Callable[[bytes], None]) -> None:
         """Hands what arrives on another pipe to `take`."""
+        os.set_blocking(pipe.fileno(), False)
         self._streams[pipe.fileno()] = _Stream(pipe, take)
         self._poll.register(pipe, select.POLLIN)
 
@@ -176,7 +178,10 @@ class Channel:
 
     def _read(self, handle: int) -> None:
         stream = self._streams[handle]
-        data = os.read(handle, _CHUNK)
+        try:
+            data = os.read(handle, _CHUNK)
+        except BlockingIOError:  # code inside can open its end for reading too, and was faster
+            return
         assert stream.take is not None
         if data:
             stream.take(data)
@@ -188,10 +193,11 @@ class Channel:
         """Takes what lies in a pipe now; a writer in the background cannot keep us here."""
         waiting = struct.unpack("i", fcntl.ioctl(handle, termios.FIONREAD, b"\0" * 4))[0]
         if waiting:
-            data = os.read(handle, waiting)
-            take = self._streams[handle].take
-            assert take is not None
-            take(data)
+            with contextlib.suppress(BlockingIOError):  # as in _read
+                data = os.read(handle, waiting)
+                take = self._streams[handle].take
+                assert take is not None
+                take(data)
 
     def close_stdin(self) -> bool:
         """Closes the program's stdin once all is written. Returns True if it is closed."""

@@ -7,9 +7,11 @@ its submission format or its limits. It says nothing about `validate` or `submit
 from __future__ import annotations
 
 import ast
+import csv
 import inspect
+import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from mlgym_synth.tasks.recipe import (
     Scoring,
 )
 from mlgym_synth.tasks.suite import TaskFiles
+from mlgym_synth.threads import parse_python
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "files"),
@@ -94,10 +97,9 @@ def csv_task(
         limits=limits or Limits(),
     )
     sample = submission.labels[0] if submission.target_kind == "label" else "0"
-    rows = "".join(f"{row},{sample}\n" for row in labels.ids)
     starter = {
         "baseline.py": baseline,
-        "sample_submission.csv": f"{submission.id_column},{data.target}\n{rows}",
+        "sample_submission.csv": _csv([(submission.id_column, data.target), *((row, sample) for row in labels.ids)]),
         "evaluate.py": _render(
             "evaluate_csv.py.jinja",
             submission=submission,
@@ -210,7 +212,7 @@ def embedded(module: Any) -> str:
 def embedded_source(source: str) -> str:
     """`source` without its docstring and its `__future__` imports, which must open a file."""
     lines = source.splitlines()
-    for node in reversed(ast.parse(source).body):
+    for node in reversed(parse_python(source).body):
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
         if is_docstring or is_future:
@@ -276,6 +278,13 @@ def _paragraphs(text: str) -> str:
 
 def _filled(block: str) -> str:
     return textwrap.fill(" ".join(block.split()), 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    """Rows as CSV: a user's column or label may hold commas, quotes and line ends."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _count_rows(path: Path) -> int:

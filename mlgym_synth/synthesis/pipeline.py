@@ -240,6 +240,7 @@ def _write_run(out: Path, decisions: Sequence[Decision], seconds: float) -> None
         "certification_seconds": round(sum(decision.seconds for decision in decisions), 3),
         "wall_seconds": round(seconds, 3),
     }
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
+    # A record that is missing or damaged adds nothing: after hours of work it must not cost the result.
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         record["wall_seconds"] += json.loads((out / "run.json").read_bytes())["wall_seconds"]
     files.write_json(out / "run.json", record)

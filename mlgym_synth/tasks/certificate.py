@@ -109,10 +109,12 @@ class Certificate(_Strict):
         """Reads a certificate.
 
         Raises:
-            InputError: If the file is damaged.
+            InputError: If the file cannot be read or is damaged.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
         except ValueError as error:
             raise InputError(f"{path} is not a certificate", "run mlgym-synth verify again") from error
 

@@ -21,12 +21,15 @@ def read_index(folder: Path) -> dict[str, Any]:
         InputError: If the folder is no suite, or its index is damaged.
     """
     path = folder / INDEX
-    if not path.is_file():
-        raise InputError(f"{folder} is not a suite: it has no {INDEX}", "name a folder made by synthesize")
     try:
         index = json.loads(path.read_bytes())
-        if not isinstance(index["tasks"], dict) or not all(map(_ID.fullmatch, index["tasks"])):
+        facts = [index["name"], *(entry["content_hash"] for entry in index["tasks"].values())]
+        if not all(isinstance(fact, str) for fact in facts) or not all(map(_ID.fullmatch, index["tasks"])):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{folder} is not a suite: it has no {INDEX}", "name a folder made by synthesize") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is damaged", "restore it, or synthesise the suite again") from error
     return index  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlgym_synth.errors import InputError
 from mlgym_synth.files import write_atomic
+from mlgym_synth.tasks.yaml_files import misfit, parse_yaml, read_yaml
 
 
 class _MLGymModel(BaseModel):
@@ -38,22 +39,19 @@ class _MLGymModel(BaseModel):
         Raises:
             InputError: If the text is not YAML, or a key is unknown, missing or of the wrong type.
         """
-        try:
-            return cls.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506  (a SafeLoader)
-        except yaml.YAMLError as error:
-            raise InputError(f"{origin} is not YAML: {error}", "mend the file") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise InputError(f"{origin}: {where}: {first['msg']}", "use MLGym's keys and types") from error
+        return cls._fit(parse_yaml(text, origin), origin)
 
     @classmethod
     def read(cls, path: Path) -> Any:
         """Reads a YAML file; errors name it."""
+        return cls._fit(read_yaml(path), str(path))
+
+    @classmethod
+    def _fit(cls, document: Any, origin: str) -> Any:
         try:
-            return cls.from_yaml(path.read_text(encoding="utf-8"), str(path))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}", "check the path") from error
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise misfit(error, origin, "use MLGym's keys and types") from error
 
 
 class SplitConfig(_MLGymModel):
@@ -97,12 +95,17 @@ class TaskConfig(_MLGymModel):
     memory_path: str | None = None
 
     def text(self, dataset_docs: str = "") -> str:
-        """The description as an agent reads it, filled the way MLGym fills it."""
-        return self.description.format(dataset_docs=dataset_docs)
+        """The description as an agent reads it, filled the way MLGym fills it.
 
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """libyaml's safe loader where it is compiled in: ten times as fast."""
+        Raises:
+            InputError: If it has other fields than `{dataset_docs}`, or braces that are not doubled.
+        """
+        try:
+            return self.description.format(dataset_docs=dataset_docs)
+        except (LookupError, ValueError, AttributeError) as error:
+            raise InputError(
+                f"the description of {self.id} cannot be filled: {error}", "double its literal braces"
+            ) from error
 
 
 class _Dumper(yaml.SafeDumper):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlgym_synth.errors import InputError
+from mlgym_synth.tasks.yaml_files import misfit, read_yaml
 
 Category = Literal["data science", "vision", "language", "games", "reinforcement learning", "algorithmic heuristics"]
 Direction = Literal["max", "min"]
@@ -143,12 +143,6 @@ class Recipe(_Strict):
             InputError: If the file is missing, not YAML, or does not fit the model.
         """
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}", "check the suite folder") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"{path} is not YAML", "restore the file") from error
+            return cls.model_validate(read_yaml(path))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{path}: {where}: {first['msg']}", "restore the file") from error
+            raise misfit(error, str(path), "restore the file") from error

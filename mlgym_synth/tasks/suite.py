@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from mlgym_synth.errors import unknown_name
-from mlgym_synth.files import sha256, write_atomic, write_json
+from mlgym_synth.errors import InputError, unknown_name
+from mlgym_synth.files import read_text, sha256, write_atomic, write_json
 from mlgym_synth.tasks.certificate import Certificate
 from mlgym_synth.tasks.index import INDEX, read_index
 from mlgym_synth.tasks.mlgym_yaml import DatasetConfig, TaskConfig
@@ -78,7 +78,7 @@ class Task:
             dataset=DatasetConfig.read(dataset) if dataset.exists() else None,
             starter=_read_tree(self.suite / "data" / self.id),
             hidden=_read_tree(self.suite / "hidden" / self.id),
-            dockerfile=dockerfile.read_text(encoding="utf-8") if dockerfile.exists() else "",
+            dockerfile=read_text(dockerfile) if dockerfile.exists() else "",
         )
 
     @property
@@ -225,5 +225,9 @@ def _canonical(value: Any) -> bytes:
 def _read_tree(folder: Path) -> dict[str, bytes]:
     if not folder.is_dir():
         return {}
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    paths = [folder.parent, folder, *folder.rglob("*")]
+    if links := [path for path in paths if path.is_symlink()]:
+        # It may lead to any file of the user's, who would hand it to an agent.
+        raise InputError(f"{links[0]} is a link", "a suite that others made holds plain files: replace it")
+    files = (path for path in paths if path.is_file() and "__pycache__" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(files)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal, NamedTuple
+
+from mlgym_synth.testing.loopback import LoopbackServer
 
 
 class Request(NamedTuple):
@@ -39,7 +40,7 @@ class HostedDataset:
         return digest.hexdigest()
 
 
-class HubServer:
+class HubServer(LoopbackServer):
     """Serves data sets until it is closed. Use as a context manager.
 
     Args:
@@ -56,23 +57,12 @@ class HubServer:
         self.hang = hang
         self.requests: list[Request] = []
         """Every request, in the order of arrival."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__(self._handler())
 
     @property
     def endpoint(self) -> str:
         """What the Hub's client calls `endpoint`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> HubServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return self.address
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         owner = self

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from mlgym_synth.testing.loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Reply:
     """Seconds before the first byte."""
 
 
-class ModelServer:
+class ModelServer(LoopbackServer):
     """Serves `/v1/chat/completions` until it is closed. Use as a context manager.
 
     Args:
@@ -40,23 +41,12 @@ class ModelServer:
         self.requests: list[dict[str, Any]] = []
         """Every request's JSON document, in the order of arrival."""
         self._answer = answer
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        super().__init__(self._handler())
 
     @property
     def base_url(self) -> str:
         """What an OpenAI client calls `base_url`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
-
-    def __enter__(self) -> ModelServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"{self.address}/v1"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         owner = self

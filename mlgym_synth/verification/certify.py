@@ -125,7 +125,7 @@ class _Certification:
     def _read(self) -> list[Check]:
         try:
             self.content_hash = self.task.content_hash
-        except (InputError, UnicodeDecodeError) as error:
+        except InputError as error:
             return [Check(name="yaml", verdict=Verdict.FAIL, detail=str(error))]
         return []
 

@@ -87,7 +87,8 @@ def _loadable_tables(provider: str, runtime: str) -> list[str]:
 
 def _probe(sandbox: Sandbox, script: str, order: object) -> Any:
     source = (PROBES / script).read_text(encoding="utf-8")
-    result = sandbox.exec(["python", "-c", source], stdin=json.dumps(order).encode(), timeout=PROBE_SECONDS)
+    # -P: a module that a draft lays into its workspace must not stand in for the standard library's.
+    result = sandbox.exec(["python", "-P", "-c", source], stdin=json.dumps(order).encode(), timeout=PROBE_SECONDS)
     if result.exit_code != 0:
         last = " ".join(result.output.strip().splitlines()[-1:])
         raise SandboxError(f"{script} did not finish in the sandbox: {last[:300]}", "see mlgym-synth doctor")

@@ -102,8 +102,7 @@ def check_runs(name: Name, runs: Sequence[Run]) -> Check:
 
 def _reports(result: Result, expected: int) -> list[dict[str, Any]]:
     """One report for every run; a script that took the runner down with it leaves its own and later ones out."""
-    lines = result.output.splitlines()
-    reports = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    reports = [report for report in map(_report, result.output.splitlines()) if report]
     lost = {
         "exit_code": None,
         "timed_out": result.timed_out,
@@ -111,6 +110,17 @@ def _reports(result: Result, expected: int) -> list[dict[str, Any]]:
         "output": "the process that ran it ended too",
     }
     return [*reports, *[lost] * expected][:expected]
+
+
+def _report(line: str) -> dict[str, Any] | None:
+    """A line of the runner's; None for anything else, as a script that meddles with its pipe could write."""
+    try:
+        report = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    types = {"exit_code": int, "timed_out": bool, "seconds": float, "output": str}
+    fits = isinstance(report, dict) and all(isinstance(report.get(key), kind) for key, kind in types.items())
+    return report if fits else None
 
 
 def _run(sandbox: Sandbox, name: Name, seed: int, file: str, report: dict[str, Any]) -> Run:

@@ -18,6 +18,7 @@ from mlgym_synth.tasks.mlgym_yaml import DatasetConfig, TaskConfig
 from mlgym_synth.tasks.outcomes import Verdict
 from mlgym_synth.tasks.recipe import Recipe
 from mlgym_synth.tasks.suite import Task, TaskFiles
+from mlgym_synth.threads import parse_python
 
 MAX_BYTES = 4 << 20
 """Largest size of all files of a task together; data are materialised from the recipe and do not count."""
@@ -102,7 +103,7 @@ def imported_modules(source: bytes) -> set[str]:
         SyntaxError: If the source cannot be parsed.
     """
     try:
-        tree = ast.parse(source)
+        tree = parse_python(source)
     except (ValueError, RecursionError, MemoryError) as error:
         raise SyntaxError(f"cannot be parsed: {error}") from error
     return set(_imports_of(tree))

@@ -247,9 +247,11 @@ def test_agents_by_name(tmp_path: Path) -> None:
     assert make_agent("reference", settings).settings == {"search_seconds": 1.0, "blend": False}
 
 
-@pytest.mark.parametrize("text", ["search_seconds: 0", "serch_seconds: 1", "[1]", "a: b: c", "blend: perhaps"])
+@pytest.mark.parametrize(
+    "text", ["search_seconds: \x80", "search_seconds: 0", "serch_seconds: 1", "[1]", "a: b: c", "blend: perhaps"]
+)
 def test_bad_settings_are_named(tmp_path: Path, text: str) -> None:
     settings = tmp_path / "agent.yaml"
-    settings.write_text(text)
+    settings.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=r"agent\.yaml"):
         make_agent("reference", settings)

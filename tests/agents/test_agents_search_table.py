@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import runpy
 import subprocess
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.neighbors import KNeighborsClassifier
 
 SCRIPT = resources.files("mlgym_synth.agents") / "files" / "search_table.py"
 
@@ -127,15 +132,36 @@ def test_classes_that_are_missing_from_folds(tmp_path: Path, target: list[str]) 
     search(tmp_path, frame, "balanced_accuracy", train_rows=60, seconds=0.5)
 
 
-def test_the_time_is_kept_and_seeds_differ(tmp_path: Path) -> None:
+def noise(rows: int) -> pd.DataFrame:
     random = np.random.default_rng(6)
-    frame = pd.DataFrame(random.normal(size=(1500, 20))).assign(target=random.choice(list("abcdefgh"), 1500))
-    frame.columns = frame.columns.astype(str)
-    counts, rankings = [], []
-    for seed in (1, 2):
-        *_, output = search(tmp_path / str(seed), frame, "accuracy", train_rows=1000, seed=seed, seconds=0.4)
-        scored, total = re.search(r"(\d+) of (\d+) candidates", output).groups()  # type: ignore[union-attr]
-        counts.append(int(scored) / int(total))
-        rankings.append(re.findall(r"on \d+ rows  (.*)", output))
-    assert all(0 < share < 1 for share in counts)
-    assert rankings[0] != rankings[1]
+    frame = pd.DataFrame(random.normal(size=(rows, 5)), columns=list("vwxyz"))
+    return frame.assign(target=random.choice(list("abc"), rows))
+
+
+def test_without_time_nothing_is_scored_and_a_constant_is_submitted(tmp_path: Path) -> None:
+    submission, _, output = search(tmp_path, noise(300), "accuracy", train_rows=200, seconds=0)
+    assert re.search(r"^0 of [1-9]\d* candidates scored", output, re.MULTILINE), output
+    assert submission["target"].nunique() == 1
+
+
+def test_the_deadline_stops_a_candidate_between_folds() -> None:
+    script = runpy.run_path(str(SCRIPT))
+    frame, values = pd.DataFrame({"x": np.arange(60.0)}), np.arange(60) % 2
+    with pytest.raises(TimeoutError):
+        script["cross_validate"](DummyClassifier(), frame, values, "accuracy", time.monotonic() - 1)
+
+
+def test_the_seed_decides_candidates_and_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first_scores(seed: int) -> tuple[list[str], float]:
+        monkeypatch.setenv("MLGYM_SEED", str(seed))
+        script = runpy.run_path(str(SCRIPT))
+        table = noise(120)
+        kinds = {"number": list("vwxyz"), "category": [], "text": [], "image": []}
+        pool = script["candidates"](kinds, "accuracy")
+        frame, values = table[list("vwxyz")], pd.factorize(table["target"])[0]
+        model = KNeighborsClassifier(3)
+        return list(pool), script["cross_validate"](model, frame, values, "accuracy", math.inf)[0]
+
+    one, again, two = first_scores(1), first_scores(1), first_scores(2)
+    assert one == again
+    assert one[0] != two[0] and one[1] != two[1]

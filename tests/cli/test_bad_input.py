@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from cli_support import Cli, assert_bad_input
 from flats import write_flats
+
+from mlgym_synth.tasks.mlgym_yaml import TaskConfig
+from mlgym_synth.tasks.recipe import CodeSubmission, Recipe, Scoring
+from mlgym_synth.tasks.suite import Suite, TaskFiles
 
 
 def flats(path: Path) -> pd.DataFrame:
@@ -106,3 +112,41 @@ def test_a_suite_named_in_the_environment_that_is_none_is_told_of(cli: Cli, tmp_
     result = cli("families", MLGYM_SYNTH_SUITES=str(tmp_path / "nowhere"))
     assert result.returncode == 0
     assert "nowhere is not a suite" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_damaged_certificate_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    recipe = Recipe(
+        id="game-1",
+        family="game",
+        category="games",
+        author="test",
+        submission=CodeSubmission(file="strategy.py", functions=["strategy"]),
+        scoring=Scoring(metric="payoff", direction="max"),
+    )
+    config = TaskConfig(id="game-1", name="A game", description="Play well.")
+    starter = {"strategy.py": b"def strategy(history): return 0\n"}
+    Suite.create(tmp_path / "suite", "s", "test").add(TaskFiles(config, recipe, None, starter))
+    certificate = tmp_path / "suite" / "certificates" / "game-1.json"
+    certificate.parent.mkdir()
+    certificate.write_text("{}")
+    assert_bad_input(cli("tasks", "list", "suite"), "game-1.json is not a certificate")
+
+
+def test_a_full_disk_under_the_output_is_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "mlgym_synth", "families"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+    assert process.returncode == 1
+    assert process.stderr == "error: No space left on device (check permissions and free space)\n"
+
+
+def test_a_suite_in_the_environment_that_may_not_be_read_does_not_prevent_the_import(cli: Cli) -> None:
+    result = cli("families", MLGYM_SYNTH_SUITES="/proc/self/mem" + "/x" * 3000)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr

@@ -174,7 +174,7 @@ def test_imbalance_reaches_the_ratio_and_keeps_the_order(classes: int, ratio: fl
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("colums", {}, "there is no transform 'colums'"),
+    ("colums", {}, "did you mean columns"),
     ("rows", {}, "transform rows: missing a required argument: 'count'"),
     ("rows", {"count": 2.5}, "whole number"),
     ("rows", {"count": 0}, "choose a number from 1"),

@@ -166,3 +166,9 @@ def double(x):
 """
     with pytest.raises(SubmissionError, match=r"answered '\[\]'"):
         score(searching, files=code_files(call_seconds=10.0))
+
+
+def test_an_answer_that_is_too_deep_for_the_judge_is_the_submissions_fault() -> None:
+    files = with_judge("def judge(part, call):\n    return judge(part, call)\n")  # as its parser goes, or repr
+    with pytest.raises(SubmissionError, match="too deep"):
+        score(POLICY, files=files)

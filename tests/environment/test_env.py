@@ -58,6 +58,17 @@ def test_it_can_be_vectorised(suite: Path) -> None:
     envs.close()
 
 
+def test_it_can_be_vectorised_over_processes_without_shared_memory(suite: Path) -> None:
+    (name, *_) = register_suite(suite)
+    settings = {"shared_memory": False}  # which has no room for texts of any length
+    envs = gymnasium.make_vec(name, num_envs=2, vectorization_mode="async", vector_kwargs=settings)
+    envs.reset(seed=1)
+    observations, rewards, *_ = envs.step(("echo one", "echo two"))
+    assert list(observations) == ["one\n", "two\n"]
+    assert list(rewards) == [0.0, 0.0]
+    envs.close()
+
+
 def test_the_first_observation_says_how_to_work(env: TaskEnv) -> None:
     observation, info = env.reset(seed=0)
     for part in ("Say whether x > y.", "validate", "submit", "submission.csv", "baseline.py", "4 commands", "3 times"):
@@ -144,6 +155,22 @@ def test_no_submission_has_its_small_cost(env: TaskEnv) -> None:
     assert (reward, truncated, info["score"], info["best_score"]) == (-0.1, True, None, None)
 
 
+def test_a_task_that_failed_certification_has_no_reward(tmp_path: Path) -> None:
+    """Its anchors need not even differ: a reward between equal ones would divide by zero."""
+    task = add(tmp_path, code_files())
+    certificate = task.certificate
+    assert certificate is not None
+    assert certificate.anchors is not None
+    flat = certificate.anchors.model_copy(update={"floor": 0.5, "reference": 0.5})
+    certificate.model_copy(update={"certified": False, "anchors": flat}).write(task.certificate_path)
+    env = TaskEnv("tiny-code", tmp_path)
+    _, info = env.reset(seed=0)
+    assert info["baseline"] is None
+    _, reward, terminated, _, info = env.step("submit")
+    env.close()
+    assert (reward, terminated, info["score"]) == (0.0, True, 0.0)
+
+
 def test_without_a_certificate_there_is_no_reward(suite: Path, tmp_path: Path) -> None:
     task = add(tmp_path, code_files())
     task.certificate_path.unlink()
@@ -156,7 +183,7 @@ def test_without_a_certificate_there_is_no_reward(suite: Path, tmp_path: Path) -
 
 
 def test_the_time_limit_of_an_episode_truncates_it(tmp_path: Path) -> None:
-    add(tmp_path, code_files(LIMITS.model_copy(update={"episode_seconds": 1.0})))
+    add(tmp_path, code_files(LIMITS.model_copy(update={"episode_seconds": 3.0})))
     env = TaskEnv("tiny-code", tmp_path)
     env.reset(seed=0)
     observation, _, terminated, truncated, info = env.step("echo begun; sleep 60")
@@ -200,9 +227,9 @@ def test_a_broken_judge_is_no_score(suite: Path) -> None:
 
 def test_an_interrupt_from_another_thread_ends_the_command(env: TaskEnv) -> None:
     env.reset(seed=0)
-    timer = threading.Timer(0.5, env.interrupt)
+    timer = threading.Timer(2.0, env.interrupt)
     timer.start()
-    observation, _, terminated, truncated, _ = env.step("echo begun; sleep 15; echo slept")
+    observation, _, terminated, truncated, _ = env.step("echo begun; sleep 60; echo slept")
     timer.join()
     assert "begun" in observation
     assert "slept" not in observation

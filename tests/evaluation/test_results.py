@@ -74,12 +74,12 @@ def test_without_any_certificate_there_is_no_profile(tmp_path, make_run, add_tas
     evaluation = tabulate(make_run(suite, {"up": [{}]}))
     assert evaluation.profiles is None
     assert evaluation.aup == {}
-    assert json.loads(evaluation.to_json())["profiles"] is None
+    assert evaluation.to_mapping()["profiles"] is None
 
 
 def test_json_holds_every_number(suite, make_run):
     evaluation = tabulate(make_run(suite, {"up": [{}], "down": [{"score": None}]}))
-    document = json.loads(evaluation.to_json())
+    document = json.loads(json.dumps(evaluation.to_mapping(), allow_nan=False))
     assert document["aup"] == evaluation.aup
     assert [row["task"] for row in document["tasks"]] == ["up", "down"]
     assert document["tasks"][0]["outcomes"] == {"submitted": 1}
@@ -89,3 +89,11 @@ def test_json_holds_every_number(suite, make_run):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(InputError, match="not a run"):
         evaluate(tmp_path)
+
+
+def test_a_task_that_is_not_certified_has_no_anchors(suite, make_run):
+    run = make_run(suite, {"up": [{}]})
+    task = suite.task("up")
+    task.certificate.model_copy(update={"certified": False}).write(task.certificate_path)
+    assert tabulate(run).rows[0].reference is None
+    assert tabulate(run).profiles is None

@@ -43,5 +43,5 @@ def test_emitted_source_holds_only_what_the_metric_calls() -> None:
 def test_an_unknown_metric_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean macro_f1"):
         get_metric("macrof1")
-    with pytest.raises(InputError, match="use one of accuracy"):
+    with pytest.raises(InputError, match="there are: accuracy"):
         get_metric("§§§")

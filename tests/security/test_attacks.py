@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tasks_for_tests import add, code_files, csv_files
 
@@ -228,3 +230,12 @@ def test_a_policy_cannot_carry_private_cases_out(code_env: TaskEnv) -> None:
     observation, reward, terminated, _, info = code_env.step("submit")
     assert "private case" not in observation
     assert (reward, terminated, info["score"], info["best_score"]) == (-0.1, True, None, None)
+
+
+def test_nothing_runs_on_while_the_final_submission_is_scored(code_env: TaskEnv) -> None:
+    """A hundred busy loops would slow the judge until it fails, and an episode whose judge fails has no score."""
+    name = f"burner-{secrets.token_hex(8)}"
+    _, _, terminated, _, _ = code_env.step(f"(exec -a {name} sleep 1000) & submit")
+    assert terminated
+    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    assert not [words for words in found if name in words]

@@ -107,9 +107,22 @@ def test_an_unknown_id_suggests_the_nearest(tmp_path: Path) -> None:
         suite.task("gane-1")
 
 
-@pytest.mark.parametrize("index", ["", "[]", '{"tasks": []}', '{"tasks": {"../../etc": {}}}'])
+@pytest.mark.parametrize(
+    "index",
+    [
+        "",
+        "\x80",
+        "[]",
+        '{"tasks": {}}',
+        '{"name": "s", "tasks": []}',
+        '{"name": "s", "tasks": {"a": 1}}',
+        '{"name": "s", "tasks": {"a": {}}}',
+        '{"name": "s", "tasks": {"../../etc": {"content_hash": ""}}}',
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_index_is_bad_input(tmp_path: Path, index: str) -> None:
-    (tmp_path / "index.json").write_text(index)
+    (tmp_path / "index.json").write_bytes(index.encode("latin-1"))
     with pytest.raises(InputError, match="damaged"):
         Suite.open(tmp_path)
 
@@ -156,3 +169,16 @@ def test_importing_stays_light_with_a_thousand_tasks(tmp_path: Path) -> None:
         f"print(*sorted(set({heavy!r}.split()) & set(sys.modules)))"
     )
     assert run_python(code, MLGYM_SYNTH_SUITES=str(tmp_path)) == ""
+
+
+@pytest.mark.parametrize("place", ["data/game-1/notes.txt", "data/game-1/more", "hidden/game-1/judge.py"])
+def test_a_link_in_a_suite_is_refused_and_not_followed(place: str, tmp_path: Path) -> None:
+    secret = tmp_path / "home"
+    secret.mkdir()
+    (secret / "id_rsa").write_text("PRIVATE KEY")
+    suite = Suite.create(tmp_path / "suite", "hostile", "somebody")
+    suite.add(make_files())
+    (suite.path / place).unlink(missing_ok=True)
+    (suite.path / place).symlink_to(secret if place.endswith("more") else secret / "id_rsa")
+    with pytest.raises(InputError, match="is a link"):
+        _ = suite.task("game-1").workspace

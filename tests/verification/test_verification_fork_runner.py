@@ -10,7 +10,8 @@ import time
 import psutil
 import pytest
 
-from mlgym_synth.verification.solutions import RUNNER
+from mlgym_synth.sandboxes import Result
+from mlgym_synth.verification.solutions import RUNNER, _reports
 
 
 @pytest.fixture
@@ -127,3 +128,11 @@ def test_each_run_finds_what_is_shared_in_its_own_folder(drive, tmp_path):
     (tmp_path / "data" / "train.csv").write_text("rows")
     (report,) = drive("print(open('data/train.csv').read())", shared=("data",))
     assert report["output"] == "rows\n"
+
+
+def test_lines_that_are_no_reports_count_as_lost_runs():
+    report = {"exit_code": 0, "timed_out": False, "seconds": 0.5, "output": ""}
+    lines = ["{not json}", '{"exit_code": 0}', "[]", json.dumps(report)]
+    reports = _reports(Result(exit_code=0, output="\n".join(lines)), 2)
+    assert reports[0] == report
+    assert reports[1]["exit_code"] is None

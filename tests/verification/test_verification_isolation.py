@@ -52,3 +52,11 @@ def test_host_folder_that_is_shown_is_found(code_files, store, tmp_path):
         "modules": ["json"],
         "hidden": [],
     }
+
+
+@pytest.mark.isolated
+def test_a_workspace_cannot_stand_in_for_the_standard_library(code_files, store):
+    forged = "import os; print('{}'); os._exit(0)"
+    task = store(code_files, starter={"json.py": forged, "folder/labels.csv": "x"})
+    check = check_isolation(task, None, "auto", allow_unsafe=False)
+    assert (check.verdict, "labels.csv" in check.detail) == (Verdict.FAIL, True)

@@ -11,7 +11,7 @@ LARGEST_SUBMISSION = 16 << 20
 
 
 def say(line):
-    """Prints a line, in ASCII if need be."""
+    """Prints a line in UTF-8, whatever the locale."""
     sys.stdout.buffer.write(line.encode() + b"\n")
 
 

@@ -40,6 +40,8 @@ def main():
         return {"scores": [float(score) for score in judge.judge(part, call)]}
     except ValueError as error:
         return {"illegal": str(error)}
+    except RecursionError:  # no judge goes deep by itself
+        return {"illegal": "answered lists too deep in each other"}
     except Exception as error:  # noqa: BLE001  (as above)
         return {"broken": f"{type(error).__name__}: {error}"}
 

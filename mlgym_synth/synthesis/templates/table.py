@@ -13,6 +13,7 @@ from mlgym_synth.datasets.canonical import is_text
 from mlgym_synth.datasets.table import LEAST_ROWS, read_table
 from mlgym_synth.datasets.target import TargetKind, infer_target_kind
 from mlgym_synth.errors import InputError
+from mlgym_synth.files import sha256
 from mlgym_synth.metrics.registry import get_metric
 from mlgym_synth.synthesis.author import Topic
 from mlgym_synth.synthesis.templates.csv_drafts import CsvDraft, draft_csv
@@ -75,7 +76,7 @@ def table_topics(path: Path, target: str, metric: str | None, count: int, seed: 
     distinct = list({tuple(variant.values()): variant for variant in variants}.values())
     if count > len(distinct):
         raise InputError(f"{path.name} has no more than {len(distinct)} distinct tasks", "ask for fewer tasks")
-    fixed = {"path": str(path.absolute()), "target": target}
+    fixed = {"path": str(path.absolute()), "sha256": sha256(path.read_bytes()), "target": target}
     return [
         Topic(index=index, family=TABLE.name, seed=seed, options={**fixed, **variant})
         for index, variant in enumerate(distinct[:count])
@@ -233,7 +234,9 @@ def _knobs(rng: random.Random) -> Knobs:
 def _draft(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
     if "path" not in knobs or "target" not in knobs:
         raise InputError("the family table needs a file and its target", "give --table and --target")
-    return table_draft(task_id, salt=salt, **{**knobs, "path": Path(knobs["path"])})
+    # The hash makes a changed file another topic; the recipe's source pins it anyway.
+    choices = {name: choice for name, choice in knobs.items() if name != "sha256"}
+    return table_draft(task_id, salt=salt, **{**choices, "path": Path(knobs["path"])})
 
 
 TABLE = Family(
