@@ -50,7 +50,7 @@ class ModelError(MlgymSynthError):
 def unknown_name(kind: str, name: str, known: Iterable[str], where: str = "") -> InputError:
     """The error for a name that is not there: it suggests the nearest, or lists what there is if that is short."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         remedy = f"did you mean {near[0]}?"
     else:

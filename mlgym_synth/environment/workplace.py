@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mlgym_synth.environment.grading import Grading
 from mlgym_synth.environment.server import GraderServer
 from mlgym_synth.sandboxes import create
 from mlgym_synth.sandboxes.protocol import Result, Session, Spec
+from mlgym_synth.sandboxes.scratch import make_scratch
 from mlgym_synth.tasks.suite import Task
 
 _CLIENT = Path(__file__).parent / "files" / "grader_client.py"
@@ -43,7 +43,9 @@ class Workplace:
         self._session: Session | None = None
         self._used = False
         with ExitStack() as resources:
-            folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="mlgym-")))
+            scratch = make_scratch()  # removed at the next start even if this process is killed
+            resources.callback(scratch.remove)
+            folder = scratch.path
             folder.chmod(0o711)  # other users, the agent's among them, may reach what they know the name of
             self._server = GraderServer(self.grading, folder / "grader.sock")
             resources.callback(self._server.close)

@@ -71,6 +71,9 @@ def export_suite(suite: Suite, root: Path | str, ids: Sequence[str] | None = Non
     for path in stale:
         _check_ours(checkout / path, {known[path]})
 
+    # Before the first file is written the manifest names it, so that an export cut short can be finished or removed.
+    planned = {task_id: {**files, **manifest.tasks.get(task_id, {})} for task_id, files in exported.items()}
+    _write_manifest(checkout, Manifest(suite=name, tasks={**manifest.tasks, **planned}))
     for path, content in contents.items():
         write_atomic(checkout / path, content)
     _remove(checkout, stale)

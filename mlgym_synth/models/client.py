@@ -133,7 +133,7 @@ class ChatModel:
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             outcome = "malformed"
             raise ModelError(
-                f"model {config.name}: the endpoint's answer is no chat completion", "check --base-url"
+                f"model {config.name}: the endpoint's answer is no chat completion", "check its base URL"
             ) from error
         finally:
             self.ledger.settle(

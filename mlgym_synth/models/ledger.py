@@ -96,7 +96,7 @@ class Ledger:
             if self.max_cost is not None and spent + dollars > self.max_cost:
                 raise BudgetError(
                     f"a call for {purpose} could cost ${dollars:.4f}, but ${self.max_cost - spent:.4f} is left",
-                    "raise --max-cost",
+                    "raise the limit on cost",
                 )
             row = self._database.execute(
                 "INSERT INTO calls (started, purpose, model, reserved) VALUES (?, ?, ?, ?)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,12 @@ class TaskConfig(_MLGymModel):
             InputError: If it has other fields than `{dataset_docs}`, or braces that are not doubled.
         """
         try:
+            for _, name, spec, conversion in string.Formatter().parse(self.description):
+                if name not in (None, "dataset_docs") or spec or conversion:
+                    # A hostile width such as `{dataset_docs:>9999999999}` would fill the memory.
+                    raise ValueError(f"it has a field that is not {{dataset_docs}}: {name!r}")
             return self.description.format(dataset_docs=dataset_docs)
-        except (LookupError, ValueError, AttributeError) as error:
+        except ValueError as error:
             raise InputError(
                 f"the description of {self.id} cannot be filled: {error}", "double its literal braces"
             ) from error

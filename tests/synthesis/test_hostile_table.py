@@ -41,7 +41,7 @@ def test_a_hostile_table_becomes_a_task_like_any_other(table: Path, tmp_path: Pa
     for name, content in files.starter.items():
         (workspace / name).write_bytes(content)
 
-    def python(*arguments: str) -> str:
+    def python(*arguments: str) -> bytes:
         return subprocess.run([sys.executable, *arguments], cwd=workspace, check=True, capture_output=True).stdout
 
     python("baseline.py")
