@@ -201,7 +201,7 @@ def _values(columns: Columns, target: pd.Series, kind: TargetKind) -> dict[str, 
 def _what(target: pd.Series, kind: TargetKind) -> str:
     if kind == "label":
         return f"one of {target.nunique()} labels"
-    return f"a number from {target.min():.4g} to {target.max():.4g}"
+    return "a number"  # its range would tell of the hidden rows
 
 
 def _describe(frame: pd.DataFrame, columns: Columns, target: str) -> str:
