@@ -13,6 +13,8 @@ from typing import NoReturn
 from mlgym_synth.errors import InputError, MlgymSynthError
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+INTERRUPTED = 130
+"""What typer makes of an interrupt."""
 _STOPPED = "stopped: the same command, for a rollout with --resume, goes on where it left off"
 
 
@@ -28,7 +30,10 @@ def main() -> None:
         # The class of all usage errors has no public name, but is the parent of one that has.
         usage_error: type[Exception] = typer.BadParameter.__mro__[1]
         try:
-            sys.exit(app(standalone_mode=False) or DONE)
+            code = app(standalone_mode=False) or DONE
+            if code == INTERRUPTED:
+                _leave(_STOPPED, FAILED)
+            sys.exit(code)
         except usage_error as error:
             text = getattr(error, "format_message", error.__str__)()
             _leave(f"error: {' '.join(text.split())} (--help shows what there is)", BAD_INPUT)

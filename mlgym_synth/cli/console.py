@@ -54,10 +54,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     result = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], (int, float)) for row in rows)
-        result.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        # The first column names things, and a name that is wrapped cannot be copied.
+        result.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
     for row in rows:
         result.add_row(*(_cell(value) for value in row))
     out.print(result)
+
+
+def directed(metric: str, direction: str) -> str:
+    """A metric with an arrow that points to the better side."""
+    return f"{metric} {'↑' if direction == 'max' else '↓'}"
 
 
 def number(value: float | None) -> str:

@@ -83,7 +83,7 @@ def _engine() -> Finding:
 def _model_key() -> Finding:
     if os.environ.get("OPENAI_API_KEY"):
         return Finding("model key", True, "OPENAI_API_KEY is set")
-    return Finding("model key", False, "set OPENAI_API_KEY to use models as author or agent")
+    return Finding("model key", False, "set OPENAI_API_KEY for the client in mlgym_synth.models")
 
 
 def _hub() -> Finding:

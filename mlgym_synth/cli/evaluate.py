@@ -9,6 +9,7 @@ import typer
 
 from mlgym_synth.cli import console
 from mlgym_synth.cli.app import app
+from mlgym_synth.errors import InputError
 
 if TYPE_CHECKING:
     from mlgym_synth.evaluation.results import Evaluation
@@ -61,14 +62,22 @@ def report(
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
-    """Prints the table of tasks, then AUP."""
+    """Prints the table of tasks, then AUP.
+
+    Raises:
+        InputError: If no episode has finished.
+    """
+    if not evaluation.rows:
+        raise InputError("the run has no finished episode", "rollout --resume goes on with it")
     columns = ("task", "metric", "floor", "baseline", "reference", "best", "reward")
-    arrows = {"max": "↑", "min": "↓"}
     rows = [
-        (r.task, f"{r.metric} {arrows[r.direction]}", r.floor, r.baseline, r.reference, r.best, r.mean_reward)
+        (r.task, console.directed(r.metric, r.direction), r.floor, r.baseline, r.reference, r.best, r.mean_reward)
         for r in evaluation.rows
     ]
     console.table("", columns, rows)
+    console.out.print(
+        "best: best attempt of all episodes; reward: mean over episodes, 0 at the floor, 1 at the reference"
+    )
     for variant, areas in evaluation.aup.items():
         values = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
         console.out.print(f"AUP, {variant} attempt: {values}", markup=False)

@@ -57,6 +57,6 @@ def distill(
         console.print_json(funnel.model_dump(mode="json"))
     else:
         console.table("", ("rule", "trajectories"), list(funnel.total.items()))
-        console.out.print(f"wrote {out}/train.jsonl", markup=False)
+        console.out.print(f"wrote {funnel.kept} trajectories to {out}/train.jsonl", markup=False)
     if not funnel.kept:
         raise typer.Exit(console.FAILED)

@@ -12,8 +12,10 @@ from mlgym_synth.cli.app import app
 from mlgym_synth.cli.evaluate import show_evaluation
 from mlgym_synth.cli.rollout import make_run
 from mlgym_synth.cli.synthesize import make_suite, show_decisions
+from mlgym_synth.errors import InputError
 
 EPISODES = 2
+PRODUCTS = {"suite", "run", "report.html", "profiles.png"}
 
 
 @app.command()
@@ -36,6 +38,8 @@ def quickstart(
     from mlgym_synth.synthesis.templates.author import quickstart_topics
     from mlgym_synth.tasks.suite import Suite
 
+    if out.is_dir() and any(path.name not in PRODUCTS for path in out.iterdir()):
+        raise InputError(f"{out} holds files that are not quickstart's", "choose another folder with --out")
     sandbox, unsafe = _sandbox()
     suite, run = out / "suite", out / "run"
     decisions = make_suite(quickstart_topics(), suite, Settings(provider=sandbox, allow_unsafe=unsafe), quiet)
@@ -66,6 +70,7 @@ def quickstart(
     show_evaluation(evaluation)
     rows = [("suite", f"{suite}/"), ("trajectories", f"{run}/trajectories/"), ("report", report), ("profiles", figure)]
     console.table("", ("written", "where"), rows)
+    console.out.print(f"next: mlgym-synth rollout --tasks {suite} --agent human --samples 1 --out play", markup=False)
     if any(episode.outcome.is_infrastructure for episode in result.episodes):
         raise typer.Exit(console.FAILED)
 

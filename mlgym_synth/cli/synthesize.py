@@ -48,6 +48,7 @@ def synthesize(
     from mlgym_synth.synthesis.pipeline import Settings
     from mlgym_synth.synthesis.templates.author import draw_topics
     from mlgym_synth.synthesis.templates.table import table_topics
+    from mlgym_synth.tasks.suite import Suite
 
     if (table is None) != (target is None):
         raise InputError("--table and --target belong together", "give both, or neither")
@@ -66,7 +67,10 @@ def synthesize(
         console.print_json([decision.model_dump() for decision in decisions])
     else:
         show_decisions(decisions)
-        console.out.print(f"{len(certified)} of {len(decisions)} drafts certified; the suite is in {out}/")
+        total = len(Suite.open(out))
+        console.out.print(f"{len(certified)} of {len(decisions)} drafts certified; the suite {out}/ has {total} tasks")
+        if len(certified) < len(decisions):
+            console.out.print(f"decisions are kept: remove {out}/journal.jsonl to have drafts certified anew")
     if not certified:
         raise typer.Exit(console.FAILED)
 

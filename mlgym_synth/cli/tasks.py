@@ -31,8 +31,21 @@ def list_tasks(
     if as_json:
         console.print_json(records)
         return
-    columns = ("task", "category", "metric", "floor", "baseline", "reference", "certified")
-    console.table("", columns, [[record.get(column) for column in columns] for record in records])
+    rows = [
+        (
+            r["task"],
+            console.directed(r["metric"], r["direction"]),
+            r.get("floor"),
+            r.get("baseline"),
+            r.get("reference"),
+        )
+        for r in records
+        if r["certified"]
+    ]
+    console.table("", ("task", "metric", "floor", "baseline", "reference"), rows)
+    for record in records:
+        if not record["certified"]:
+            console.warn(f"{record['task']} has no certificate that fits it: mlgym-synth verify {record['suite']}")
 
 
 @tasks_app.command("show")
@@ -117,7 +130,7 @@ def find_task(task_id: str, suite: str | None) -> Task:
         return console.open_suite(suite).task(task_id)
     specs = registered()
     if task_id not in specs:
-        raise unknown_name("task", task_id, specs, "the registered suites")
+        raise unknown_name("task", task_id, specs, "the registered suites; --suite names another one")
     return Task(task_id, Path(specs[task_id].kwargs["suite"]))
 
 

@@ -68,7 +68,8 @@ def usable_rows(frame: pd.DataFrame, target: str, kind: TargetKind) -> tuple[pd.
         counts = frame[target].value_counts()
         if not (counts >= ROWS_PER_CLASS).any():
             raise InputError(
-                f"no class of {target!r} has {ROWS_PER_CLASS} rows", "choose another target, or predict it as a number"
+                f"no class of {target!r} has {ROWS_PER_CLASS} rows",
+                "choose another target; a number has to be written without currency or thousands separators",
             )
         enough = frame[target].map(counts) >= ROWS_PER_CLASS
         frame = _drop(frame, enough, f"are of a class with fewer than {ROWS_PER_CLASS} rows", notes)

@@ -120,8 +120,11 @@ class TaskEnv(gymnasium.Env[str, str]):
             What it printed, the reward, whether a submission was taken, whether a limit was reached, and `info`.
 
         Raises:
+            TypeError: If the action is no string.
             ResetNeeded: If no episode is under way.
         """
+        if not isinstance(action, str):
+            raise TypeError(f"an action is a string of bash, not {type(action).__name__}")
         if self._workplace is None or self._outcome is not Outcome.RUNNING:
             raise ResetNeeded("no episode is under way: call reset() first")
         self._step += 1

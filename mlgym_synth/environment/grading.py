@@ -30,12 +30,10 @@ class Grading:
 
     Args:
         grader: Scores the submissions.
-        baseline: The task's private baseline score, which agents may know, or None.
     """
 
-    def __init__(self, grader: Grader, baseline: float | None = None) -> None:
+    def __init__(self, grader: Grader) -> None:
         self._grader = grader
-        self._baseline = baseline
         self._lock = threading.Lock()
         self._left = grader.recipe.limits.validations
         self._valid: dict[str, bytes] = {}
@@ -48,7 +46,7 @@ class Grading:
         """Scores a submission on the public part. One that is invalid costs nothing: its author learns no score.
 
         Returns:
-            `ok, score, metric, direction, baseline, left`, or `ok, error, left`.
+            `ok, score, metric, direction, left`, or `ok, error, left`.
 
         Raises:
             GradingError: If the grader broke; nothing is counted.
@@ -71,7 +69,6 @@ class Grading:
                 "score": score,
                 "metric": scoring.metric,
                 "direction": scoring.direction,
-                "baseline": self._baseline,
                 "left": self._left,
             }
 

@@ -115,7 +115,7 @@ class Workplace:
         self._resources.close()
 
     def _new_grading(self) -> Grading:
-        return Grading(self._grader, self.anchors.baseline if self.anchors else None)
+        return Grading(self._grader)
 
     def end_session(self) -> None:
         """Ends the shell and all it started; the workspace stays. Idempotent."""

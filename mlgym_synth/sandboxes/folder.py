@@ -138,6 +138,8 @@ class FolderSandbox(ABC):
         if parts[0] in self.spec.read_only:
             source = self.spec.read_only[parts[0]].resolve()
             return read_file(source, parts[1:], limit) if parts[1:] else read_file(source.parent, (source.name,), limit)
+        if not self._files.is_dir():
+            raise SandboxError(f"the sandbox's folder {self._files} has gone", "leave the temporary folder alone")
         return read_file(self._files, parts, limit)
 
     def write(self, path: str, content: bytes) -> None:

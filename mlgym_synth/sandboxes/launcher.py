@@ -31,6 +31,7 @@ def launch(
             env=dict(environment),
             pass_fds=pass_fds,
             cwd="/",
+            process_group=0,  # Ctrl-C in a terminal is for the owner, who ends its sandboxes in good order
         )
 
     with _lock:

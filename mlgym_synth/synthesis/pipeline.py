@@ -19,6 +19,7 @@ from mlgym_synth import files, sandboxes
 from mlgym_synth.errors import DataError, GradingError, InputError, SandboxError
 from mlgym_synth.synthesis.author import Author, Topic
 from mlgym_synth.tasks.certificate import Certificate
+from mlgym_synth.tasks.index import INDEX
 from mlgym_synth.tasks.outcomes import Verdict
 from mlgym_synth.tasks.suite import Suite, TaskFiles, write_task
 from mlgym_synth.threads import run_all
@@ -91,6 +92,7 @@ def synthesize(
     """
     began = time.monotonic()
     sandboxes.create(sandboxes.Spec(), settings.provider, settings.allow_unsafe)  # refuses before anything is written
+    _refuse_foreign(out)
     with files.folder_lock(out):
         shutil.rmtree(out / STAGING, ignore_errors=True)
         suite = Suite.create(out, out.resolve().name, author.name)
@@ -116,6 +118,13 @@ def synthesize(
         decisions = [decided[topic.key] for topic in topics]
         _write_run(out, decisions, time.monotonic() - began)
     return decisions
+
+
+def _refuse_foreign(out: Path) -> None:
+    """A suite is begun in an empty folder only: not among files that belong to something else."""
+    ours = {".lock", STAGING, JOURNAL, "suite.yaml", INDEX}
+    if out.is_dir() and not (out / INDEX).exists() and any(path.name not in ours for path in out.iterdir()):
+        raise InputError(f"{out} is neither empty nor a suite", "choose another folder")
 
 
 class _Emission:

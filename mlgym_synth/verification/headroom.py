@@ -73,6 +73,13 @@ class _Resampled:
         return means
 
 
+_NO_GAP = {
+    "floor to baseline": "the baseline is not clearly better than knowing nothing",
+    "baseline to reference": "a strong solution is not clearly better than the baseline",
+}
+"""What a gap that is too small means to people."""
+
+
 def measure_headroom(
     controls: Mapping[str, Sequence[Evaluation]],
     baseline: Sequence[Evaluation],
@@ -133,10 +140,11 @@ def _gap(
 def _gap_check(gap: Gap, span: float) -> Check:
     share = gap.mean / span if span > 0 else 0.0
     passed = gap.low > 0 and share >= MINIMUM_GAIN
+    finding = "" if passed else f"{_NO_GAP[gap.name]}: "
     return Check(
         name=gap.name,
         verdict=Verdict.PASS if passed else Verdict.FAIL,
-        detail=f"{gap.mean:.6g}, 95 % interval {gap.low:.6g} to {gap.high:.6g}, "
+        detail=f"{finding}{gap.mean:.6g}, 95 % interval {gap.low:.6g} to {gap.high:.6g}, "
         f"{share:.1%} of floor to reference; needs an interval above 0 and {MINIMUM_GAIN:.0%}",
     )
 

@@ -56,7 +56,7 @@ def check_parity(
                 detail = f"{name}: the grader says {_show(ours)}, evaluate.py {_show(theirs)}"
                 return Check(name="parity", verdict=Verdict.FAIL, detail=detail)
             scores.append(f"{name} {ours:.6g}" if isinstance(ours, float) else f"{name} refused")
-    return Check(name="parity", verdict=Verdict.PASS, detail=f"both: {', '.join(scores)}")
+    return Check(name="parity", verdict=Verdict.PASS, detail=f"the same from both, with seed 0: {', '.join(scores)}")
 
 
 def malformed(task: Task, submission: bytes) -> dict[str, bytes]:

@@ -81,9 +81,7 @@ def test_an_episode_with_a_submission(env: TaskEnv) -> None:
     _, reward, terminated, truncated, info = env.step(RIGHT)
     assert (reward, terminated, truncated, info["step"], info["score"]) == (0.0, False, False, 1, None)
     observation, *_ = env.step("cd / && validate")
-    assert observation == (
-        "accuracy on the public part: 1 (higher is better)\nbaseline on the private part: 0.75\nvalidations left: 2\n"
-    )
+    assert observation == ("accuracy on the public part: 1 (higher is better)\nvalidations left: 2\n")
     observation, reward, terminated, truncated, info = env.step("submit")
     assert observation.startswith("COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT\n<<SWE_AGENT_SUBMISSION>>\n{")
     assert (reward, terminated, truncated) == (1.0, True, False)

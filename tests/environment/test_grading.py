@@ -12,7 +12,7 @@ from mlgym_synth.environment.grading import Grading
 
 @pytest.fixture
 def grading(csv_grader: Grader) -> Grading:
-    return Grading(csv_grader, baseline=0.6)
+    return Grading(csv_grader)
 
 
 def right(grader: Grader, private: int, public: int = 15) -> bytes:
@@ -38,7 +38,6 @@ def test_validate_tells_the_public_score_and_nothing_private(grading: Grading, c
         "score": 0.4,
         "metric": "accuracy",
         "direction": "max",
-        "baseline": 0.6,
         "left": 2,
     }
 

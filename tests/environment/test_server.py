@@ -25,7 +25,7 @@ from mlgym_synth.environment.server import CONNECTIONS, GraderServer
 
 @pytest.fixture
 def serving(csv_grader: Grader, tmp_path: Path) -> Iterator[GraderServer]:
-    serving = GraderServer(Grading(csv_grader, 0.5), tmp_path / "grader.sock")
+    serving = GraderServer(Grading(csv_grader), tmp_path / "grader.sock")
     yield serving
     serving.close()
 
@@ -170,7 +170,7 @@ def test_the_client_prints_the_score_and_what_is_left(client: Client, tmp_path: 
     ended = client("validate")
     assert ended.returncode == 0
     assert ended.stdout.splitlines()[0].startswith("accuracy on the public part: 0.")
-    assert ended.stdout.splitlines()[1:] == ["baseline on the private part: 0.5", "validations left: 2"]
+    assert ended.stdout.splitlines()[1:] == ["validations left: 2"]
 
 
 def test_the_client_submits_a_named_file_and_prints_the_marks(

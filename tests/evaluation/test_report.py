@@ -62,7 +62,7 @@ def page_of(tmp_path, add_task, make_run):
 def test_shows_the_numbers_of_the_run(page_of):
     text = page_of([{}])
     page = Page(text)
-    assert page.text_in("h1") == "reference on suite"
+    assert page.text_in("h1") == "Agent reference on suite suite"
     assert "0.7000" in page.text_in("td")
     assert "certified" in page.text_in("span")
     assert len(page.all("circle")) == 2  # one in the key, one for the task
@@ -139,7 +139,7 @@ def test_writes_the_page_of_a_run_folder(tmp_path, add_task, make_run):
     add_task(suite, "game")
     run = make_run(suite, {"game": [{}]})
     path = write_report(run.folder, tmp_path / "out" / "report.html")
-    assert Page(path.read_text(encoding="utf-8")).text_in("title") == "reference on suite"
+    assert Page(path.read_text(encoding="utf-8")).text_in("title") == "Agent reference on suite suite"
 
 
 @pytest.mark.parametrize("score", [None, -1e13, 0.0, 3e-12])

@@ -67,8 +67,6 @@ def main():
         return
     better = "higher" if answer["direction"] == "max" else "lower"
     say(f"{answer['metric']} on the public part: {answer['score']:.6g} ({better} is better)")
-    if answer["baseline"] is not None:
-        say(f"baseline on the private part: {answer['baseline']:.6g}")
     say(f"validations left: {answer['left']}")
 
 
