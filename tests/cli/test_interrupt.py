@@ -44,8 +44,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_cut_short_goes_on_and_ends_like_an_undisturbed_one(
     tmp_path: Path, undisturbed: Path, number: signal.Signals
 ) -> None:
-    for delay in (0.8, 2.0, 3.0):
+    for delay in (0.0, 1.0, 2.0):
         process = start(tmp_path)
+        while not (tmp_path / "suite" / ".lock").exists():
+            time.sleep(0.01)
         time.sleep(delay)
         children = psutil.Process(process.pid).children(recursive=True)
         # As a terminal does it: Ctrl-C goes to the whole process group, SIGKILL to one process.

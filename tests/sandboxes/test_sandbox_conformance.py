@@ -207,7 +207,8 @@ def test_a_sandbox_outlives_the_thread_that_started_it(data: Path, sandbox: Sand
 
 
 def test_interrupt_from_another_thread(session: Session) -> None:
-    timer = threading.Timer(0.3, session.interrupt)
+    session.run("true")  # so that the shell is up, and a second is enough for an echo
+    timer = threading.Timer(1.0, session.interrupt)
     timer.start()
     result = session.run("echo begun; sleep 1000", timeout=60)
     timer.join()
