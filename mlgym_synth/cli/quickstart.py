@@ -38,7 +38,7 @@ def quickstart(
     from mlgym_synth.synthesis.templates.author import quickstart_topics
     from mlgym_synth.tasks.suite import Suite
 
-    if out.is_dir() and any(path.name not in PRODUCTS for path in out.iterdir()):
+    if out.is_dir() and any(path.name not in PRODUCTS and path.name[0] != "." for path in out.iterdir()):
         raise InputError(f"{out} holds files that are not quickstart's", "choose another folder with --out")
     sandbox, unsafe = _sandbox()
     suite, run = out / "suite", out / "run"

@@ -122,8 +122,10 @@ def synthesize(
 
 def _refuse_foreign(out: Path) -> None:
     """A suite is begun in an empty folder only: not among files that belong to something else."""
-    ours = {".lock", STAGING, JOURNAL, "suite.yaml", INDEX}
-    if out.is_dir() and not (out / INDEX).exists() and any(path.name not in ours for path in out.iterdir()):
+    if not out.is_dir() or (out / INDEX).exists():
+        return
+    # A run killed at its very beginning leaves its lock, perhaps half of a file under a dotted name, and `suite.yaml`.
+    if any(path.name != "suite.yaml" and not path.name.startswith(".") for path in out.iterdir()):
         raise InputError(f"{out} is neither empty nor a suite", "choose another folder")
 
 

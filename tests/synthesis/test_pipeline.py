@@ -95,7 +95,22 @@ def test_a_folder_in_use_is_refused(tmp_path: Path, topics: list[Topic]) -> None
         synthesize(TemplatesAuthor(), topics, tmp_path, SETTINGS)
 
 
+def test_a_suite_is_not_begun_among_foreign_files(tmp_path: Path, topics: list[Topic]) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="neither empty nor a suite"):
+        synthesize(TemplatesAuthor(), topics, tmp_path, SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_a_run_killed_at_its_beginning_leaves_is_not_foreign(tmp_path: Path, topics: list[Topic]) -> None:
+    for name in (".lock", ".suite.yaml.x1y2", "suite.yaml"):
+        (tmp_path / name).write_text("")
+    (decision,) = synthesize(TemplatesAuthor(), topics[:1], tmp_path, SETTINGS)
+    assert decision.outcome == "certified" and Suite.open(tmp_path).ids == [decision.task_id]
+
+
 def test_a_damaged_journal_is_bad_input(tmp_path: Path, topics: list[Topic]) -> None:
+    Suite.create(tmp_path, "s", "templates")
     (tmp_path / JOURNAL).write_text('{"topic": 1}\n')
     with pytest.raises(InputError, match="damaged"):
         synthesize(TemplatesAuthor(), topics, tmp_path, SETTINGS)
