@@ -20,6 +20,7 @@ _STOPPED = "stopped: the same command, for a rollout with --resume, goes on wher
 
 def main() -> None:
     """Entry point of `mlgym-synth`. What goes wrong on purpose ends in one line, never in a traceback."""
+    sys.unraisablehook = _on_lost_exception
     try:
         # Imported here, so that an interrupt while the verbs are loaded ends in one line as well.
         import typer
@@ -51,6 +52,13 @@ def main() -> None:
         # A file that this user may not read, a disk that is full: nothing that a traceback would help with.
         where = f"{error.filename}: " if error.filename else ""
         _leave(f"error: {where}{error.strerror or error} (check permissions and free space)", FAILED)
+
+
+def _on_lost_exception(lost: sys.UnraisableHookArgs) -> None:
+    """An interrupt that falls into a callback of the interpreter's would be printed and forgotten."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        _leave(_STOPPED, FAILED)
+    sys.__unraisablehook__(lost)
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from mlgym_synth.errors import SandboxError
 from mlgym_synth.sandboxes.cgroup import remove_group
 
@@ -85,7 +87,19 @@ def _reap(base: Path) -> None:
         except BlockingIOError:
             os.close(lock)
             continue
+        _kill_unborn(path)
         _remove(path, lock)
+
+
+def _kill_unborn(path: Path) -> None:
+    """Kills what waits for ever: a bwrap whose owner was killed before it had asked to die with it.
+
+    Its command names the folder of its sandbox, and has not begun to run in it.
+    """
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.name() == "bwrap" and any(word.startswith(f"{path}/") for word in process.cmdline()):
+                process.kill()
 
 
 def _remove(path: Path, lock: int) -> None:
