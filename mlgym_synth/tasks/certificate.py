@@ -26,7 +26,7 @@ class Anchors(_Strict):
     metric: str
     direction: Direction
     floor: float
-    """Best trivial control plus three of its standard errors: what knowing nothing can score."""
+    """What knowing nothing can score: the best of the trivial controls, each with three of its standard errors."""
     baseline: float
     reference: float
 

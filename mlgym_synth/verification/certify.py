@@ -13,6 +13,7 @@ from mlgym_synth.sandboxes.runtime import build_runtime
 from mlgym_synth.tasks.certificate import Anchors, Certificate, Check, Control, Gap
 from mlgym_synth.tasks.outcomes import Verdict
 from mlgym_synth.tasks.suite import Task
+from mlgym_synth.verification.adversaries import adversarial_submissions, check_adversaries, check_disguise
 from mlgym_synth.verification.controls import check_controls, check_refusals, code_controls, csv_controls
 from mlgym_synth.verification.headroom import measure_headroom
 from mlgym_synth.verification.isolation import check_isolation, check_labels
@@ -104,6 +105,7 @@ class _Certification:
         self._stage("solutions", self._solutions)
         self._stage("controls", self._controls)
         if all(self.solutions.values()) and self.trivial and self._stage("headroom", self._headroom):
+            self._stage("adversaries", self._adversaries)
             self._stage("repeatability", self._repeatability)
             self._stage("parity", self._parity)
 
@@ -190,6 +192,18 @@ class _Certification:
         headroom = measure_headroom(self.trivial, baseline, reference, self.task.recipe.scoring)
         self.anchors, self.gaps = headroom.anchors, headroom.gaps
         return headroom.checks
+
+    def _adversaries(self) -> list[Check]:
+        if self.prepared is None or self.public is None:
+            return []  # a code submission is called, and sees no rows that could be joined or ordered
+        assert self.anchors is not None
+        labels = self.prepared.labels()
+        submissions = adversarial_submissions(self.task, self.public)
+        scores = {name: self.scorer.evaluate(content).score for name, content in submissions.items()}
+        return [
+            check_adversaries(scores, self.anchors),
+            check_disguise(self.task, self.public, dict(zip(labels.ids, labels.targets, strict=True))),
+        ]
 
     def _repeatability(self) -> list[Check]:
         return [check_repeatability(self.scorer, self._first("reference"), {"a control": self.constant})]

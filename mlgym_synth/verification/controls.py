@@ -46,7 +46,7 @@ def csv_controls(task: Task, data: Path, ids: Sequence[str], seeds: int) -> dict
     sample = task.files.starter["sample_submission.csv"]
 
     def table(predictions: Sequence[str]) -> bytes:
-        return _table((submission.id_column, target), zip(ids, predictions, strict=True))
+        return submission_table((submission.id_column, target), zip(ids, predictions, strict=True))
 
     controls = {name: [table([value] * len(ids))] for name, value in _constants(submission, seen).items()}
     controls["random draws"] = [table(_generator(seed).choices(seen, k=len(ids))) for seed in range(seeds)]
@@ -105,10 +105,16 @@ def _shuffled(table: bytes, seed: int) -> bytes:
     predictions = [row[1:] for row in body]
     _generator(seed).shuffle(predictions)
     dealt = [row[:1] + prediction for row, prediction in zip(body, predictions, strict=True)]
-    return _table(header[0] if header else (), dealt)
+    return submission_table(header[0] if header else (), dealt)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+def submission_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """The bytes of a table.
+
+    Args:
+        header: Names of the columns.
+        rows: Fields of every row.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)

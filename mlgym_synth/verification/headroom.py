@@ -73,6 +73,24 @@ class _Resampled:
         return means
 
 
+@dataclass(frozen=True)
+class _Bound:
+    """What a control could score by luck."""
+
+    name: str
+    control: _Resampled
+    sigma: float
+    """Standard error of a single run's score."""
+    reach: float
+    """Mean and margin in the better direction: a constant may score more than a draw, and a draw reach further."""
+
+
+def _bound(name: str, evaluations: Sequence[Evaluation], rows: np.ndarray, sign: float) -> _Bound:
+    control = _Resampled(evaluations, rows)
+    sigma = float(np.std(control.of_one_run(np.random.default_rng(0)), ddof=1))
+    return _Bound(name, control, sigma, sign * control.mean + SIGMAS * sigma)
+
+
 _NO_GAP = {
     "floor to baseline": "the baseline is not clearly better than knowing nothing",
     "baseline to reference": "a strong solution is not clearly better than the baseline",
@@ -98,11 +116,9 @@ def measure_headroom(
     generator = np.random.default_rng(0)
     size = baseline[0].size
     rows = generator.integers(size, size=(RESAMPLES, size))
-    best = max(controls, key=lambda name: sign * np.mean([each.score for each in controls[name]]))
-    control, low, high = (_Resampled(each, rows) for each in (controls[best], baseline, reference))
-
-    sigma = float(np.std(control.of_one_run(generator), ddof=1))
-    margin = sign * SIGMAS * sigma
+    best = max((_bound(name, each, rows, sign) for name, each in controls.items()), key=lambda bound: bound.reach)
+    low, high = (_Resampled(each, rows) for each in (baseline, reference))
+    control, margin = best.control, sign * SIGMAS * best.sigma
     anchors = Anchors(
         metric=scoring.metric,
         direction=scoring.direction,
@@ -119,8 +135,8 @@ def measure_headroom(
     checks = [_gap_check(gap, span) for gap in gaps]
     checks[0] = checks[0].model_copy(
         update={
-            "detail": f"{checks[0].detail}; floor {anchors.floor:.6g} is {best} {control.mean:.6g} "
-            f"and {SIGMAS:g} x {sigma:.3g} over {size} rows"
+            "detail": f"{checks[0].detail}; floor {anchors.floor:.6g} is {best.name} {control.mean:.6g} "
+            f"and {SIGMAS:g} x {best.sigma:.3g} over {size} rows"
         }
     )
     return Headroom(anchors, gaps, [*checks, _room_check(anchors, scoring.limit, sign)])

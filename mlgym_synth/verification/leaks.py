@@ -67,13 +67,17 @@ def _revealing_column(text: str, delimiter: str, truth: Mapping[str, str]) -> st
         if len(distinct) < AGREEMENT * len(truth):
             continue
         for column in range(width):
-            if column != key and _gives_away([(_normal(row[column]), target) for row, target in found]):
+            if column != key and gives_away([(_normal(row[column]), target) for row, target in found]):
                 return f"column {header[column][:40]!r}"
     return ""
 
 
-def _gives_away(pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether values are the targets, or stand for them: few values, each with one target."""
+def gives_away(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether values are the targets, or stand for them: few values, each with one target.
+
+    Args:
+        pairs: A value and the target of the same row, for every row.
+    """
     if np.mean([value == target for value, target in pairs]) >= AGREEMENT:
         return True
     by_value: dict[str, Counter[str]] = defaultdict(Counter)
