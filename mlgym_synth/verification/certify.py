@@ -15,6 +15,7 @@ from mlgym_synth.tasks.outcomes import Verdict
 from mlgym_synth.tasks.suite import Task
 from mlgym_synth.verification.adversaries import adversarial_submissions, check_adversaries, check_disguise
 from mlgym_synth.verification.controls import check_controls, check_refusals, code_controls, csv_controls
+from mlgym_synth.verification.decontamination import check_decontamination
 from mlgym_synth.verification.headroom import measure_headroom
 from mlgym_synth.verification.isolation import check_isolation, check_labels
 from mlgym_synth.verification.parity import check_parity, malformed
@@ -100,6 +101,7 @@ class _Certification:
         grounds = {"yaml": self._read, "sandbox": self._sandbox, "static": self._static, "data": self._data}
         if not all(self._stage(name, stage) for name, stage in grounds.items()):
             return
+        self._stage("decontamination", self._decontamination)
         self._stage("labels", self._labels)
         self._stage("isolation", self._isolation)
         self._stage("solutions", self._solutions)
@@ -151,6 +153,9 @@ class _Certification:
         self.public = None if self.prepared is None else self.prepared.public
         detail = "no data set" if self.prepared is None else "prepared, with the recipe's hashes"
         return [Check(name="data", verdict=Verdict.PASS, detail=detail)]
+
+    def _decontamination(self) -> list[Check]:
+        return [check_decontamination(self.task, self.public)]
 
     def _labels(self) -> list[Check]:
         return [check_labels(self.task, self.prepared)]

@@ -19,6 +19,7 @@ CSV_CHECKS = [
     "licence",
     "imports",
     "data",
+    "decontamination",
     "labels",
     "isolation",
     "baseline",
