@@ -126,9 +126,12 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is not UTF-8 at byte {error.start}", "mend the file") from error
 
 
+CACHE_VARIABLE = "MLGYM_SYNTH_CACHE"
+
+
 def cache_folder() -> Path:
     """The user's cache: `MLGYM_SYNTH_CACHE` if set, else the platform's place. Holds prepared data and runtimes."""
-    named = os.environ.get("MLGYM_SYNTH_CACHE")
+    named = os.environ.get(CACHE_VARIABLE)
     return Path(named).expanduser() if named else platformdirs.user_cache_path("mlgym-synth")
 
 

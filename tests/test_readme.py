@@ -33,7 +33,7 @@ def run(command: list[str], folder: Path) -> str:
 
 def verbs() -> dict[str, set[str]]:
     """Every verb and the options it takes."""
-    from mlgym_synth.cli import doctor, evaluate, export, quickstart, rollout, synthesize, tasks, verify  # noqa: F401
+    from mlgym_synth.cli import doctor, evaluate, export, images, quickstart, rollout, synthesize, tasks, verify  # noqa: F401
     from mlgym_synth.cli.app import app
 
     found: dict[str, set[str]] = {}
@@ -70,8 +70,14 @@ def test_every_verb_is_in_the_readme_and_has_an_example() -> None:
 
 @pytest.mark.isolated
 def test_the_python_runs(tmp_path: Path) -> None:
-    reward, score = map(float, run([sys.executable, "-c", block("python", "gym.make")], tmp_path).split())
+    reward, score = map(float, run([sys.executable, "-c", block("python", "gym.make(")], tmp_path).split())
     assert reward > 0 and score > 0
+
+
+@pytest.mark.isolated
+def test_the_python_with_many_environments_runs(tmp_path: Path) -> None:
+    few = block("python", "gym.make_vec(").replace("64", "3")
+    run([sys.executable, "-c", f"import gymnasium as gym, mlgym_synth\n{few}\nprint(observations)"], tmp_path)
 
 
 @pytest.mark.isolated

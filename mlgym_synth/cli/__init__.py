@@ -25,7 +25,17 @@ def main() -> None:
         # Imported here, so that an interrupt while the verbs are loaded ends in one line as well.
         import typer
 
-        from mlgym_synth.cli import doctor, evaluate, export, quickstart, rollout, synthesize, tasks, verify  # noqa: F401
+        from mlgym_synth.cli import (  # noqa: F401
+            doctor,
+            evaluate,
+            export,
+            images,
+            quickstart,
+            rollout,
+            synthesize,
+            tasks,
+            verify,
+        )
         from mlgym_synth.cli.app import app
 
         # The class of all usage errors has no public name, but is the parent of one that has.

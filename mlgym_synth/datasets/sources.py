@@ -14,11 +14,13 @@ def load_source(name: str, options: dict[str, Any] | None = None) -> Table:
     """Loads a table.
 
     Args:
-        name: `sklearn/<table>`, `text/<corpus>`, `file/<name>` or `hub/<owner>/<name>`; see `list_sources`.
+        name: `sklearn/<table>`, `text/<corpus>`, `simulated/<system>`, `file/<name>` or `hub/<owner>/<name>`; see
+            `list_sources`.
         options: What the loader needs. Images: `size`, the side of a patch in pixels (odd, 3 to 15), and `target`:
             `value` (grey value of the patch's centre, which is then no feature), `half` (`upper` or `lower` half of
-            the image) or `image`. Files: `path`, or `sha256` of a file that was loaded before. The Hub: `file`, a CSV
-            or Parquet file of the data set, and `revision`, a commit.
+            the image) or `image`. Simulations: `seed`, `rows` and the parameters of
+            the system. Files: `path`, or `sha256` of a file that was loaded before. The Hub: `file`, a CSV or Parquet
+            file of the data set, and `revision`, a commit.
 
     Returns:
         A table in canonical form.
@@ -55,9 +57,11 @@ def revision(table: Table) -> str:
 
 def _loaders() -> dict[str, Callable[[str, dict[str, Any]], Table]]:
     from mlgym_synth.datasets import frozen_text, image_patches, sklearn_tables
+    from mlgym_synth.datasets.simulated import load as simulated
 
     return {
         **{f"sklearn/{table}": sklearn_tables.load for table in sklearn_tables.DESCRIPTIONS},
         **{f"sklearn/{image}": image_patches.load for image in image_patches.IMAGES},
         **{f"text/{corpus}": frozen_text.load for corpus in frozen_text.CORPORA},
+        **{f"simulated/{system}": simulated.load for system in simulated.SIMULATORS},
     }

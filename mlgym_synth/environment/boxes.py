@@ -7,14 +7,16 @@ with its own process, it can only give answers or get an error message.
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 import select
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from mlgym_synth.errors import GradingError
 from mlgym_synth.metrics.submission import SubmissionError
 from mlgym_synth.sandboxes import create
 from mlgym_synth.sandboxes.protocol import Pipe, Spec
-from mlgym_synth.tasks.recipe import CodeSubmission, Limits
+from mlgym_synth.tasks.recipe import CodeSubmission, Limits, Recipe
 from mlgym_synth.tasks.suite import TaskFiles
 
 LARGEST_CODE = 1 << 20
@@ -65,11 +67,12 @@ def judge_code(
     player_files = {shape.file: submission, "player_driver.py": _driver("player_driver.py")}
     judge_command = ["python", "judge_driver.py", "judge.py", part]
     player_command = ["python", "player_driver.py", shape.file, *shape.functions]
-    with (
-        _box(judge_files, judge_command, limits, provider, allow_unsafe) as judge,
-        _box(player_files, player_command, limits, provider, allow_unsafe) as player,
-    ):
-        return _relay(_Judge(judge, limits), _Player(player, shape, limits))
+    box = functools.partial(_box, recipe=files.recipe, provider=provider, allow_unsafe=allow_unsafe)
+    with ExitStack() as boxes, ThreadPoolExecutor(2) as threads:  # which start at the same time
+        judge = threads.submit(boxes.enter_context, box(judge_files, judge_command))
+        player = threads.submit(boxes.enter_context, box(player_files, player_command))
+        line = player.result()
+        return _relay(_Judge(judge.result(), limits, line), _Player(line, shape, limits))
 
 
 def _relay(judge: _Judge, player: _Player) -> np.ndarray:
@@ -87,19 +90,31 @@ def _relay(judge: _Judge, player: _Player) -> np.ndarray:
 class _Judge:
     """The judge's side. It is ours, so what goes wrong here is a GradingError."""
 
-    def __init__(self, line: _Line, limits: Limits) -> None:
+    def __init__(self, line: _Line, limits: Limits, player: _Line) -> None:
         self._line = line
-        self._seconds = limits.action_seconds * SHARE_OF_ACTION
+        self._total = self._seconds = limits.action_seconds * SHARE_OF_ACTION
+        self._player = player
 
     def exchange(self, answer: bytes) -> dict[str, Any]:
         """Sends the submission's answer to the last call; returns the next call, or how the judging ended."""
         began = time.monotonic()
         try:
             frame: dict[str, Any] = json.loads(self._line.exchange(answer, self._seconds))
+        except _LateError as error:
+            self._blame(error)
         except (_NoAnswerError, ValueError) as error:
             raise GradingError(f"the judge {error}") from error
         self._seconds -= time.monotonic() - began
         return frame
+
+    def _blame(self, error: _LateError) -> NoReturn:
+        """Finds out whether the judge is slow, or kept from its processors by what the submission has left running."""
+        self._player.close()
+        try:
+            self._line.exchange(b"", self._total)
+        except _NoAnswerError:
+            raise GradingError(f"the judge {error}") from error
+        raise SubmissionError("your submission left work running that took the judge's time") from error
 
 
 class _Player:
@@ -150,10 +165,15 @@ class _NoAnswerError(Exception):
     """No answer came; the text goes on from who was asked. Whose fault that is depends on the side."""
 
 
+class _LateError(_NoAnswerError):
+    """No answer came in time."""
+
+
 class _Line:
     """A pipe on which each line is answered by one line in time, or never again."""
 
     def __init__(self, pipe: Pipe) -> None:
+        self.close = pipe.close
         self._input, self._output = pipe.stdin.fileno(), pipe.stdout.fileno()
         self._received = bytearray()
         for descriptor in (self._input, self._output):
@@ -199,15 +219,15 @@ def _wait(descriptor: int, event: int, deadline: float) -> None:
     poll.register(descriptor, event)
     left = deadline - time.monotonic()
     if left <= 0 or not poll.poll(left * 1000):
-        raise _NoAnswerError("ran longer than its time limit")
+        raise _LateError("ran longer than its time limit")
 
 
 @contextmanager
 def _box(
-    files: Mapping[str, bytes], command: list[str], limits: Limits, provider: str, allow_unsafe: bool
+    files: Mapping[str, bytes], command: list[str], recipe: Recipe, provider: str, allow_unsafe: bool
 ) -> Iterator[_Line]:
     environment = {"MLGYM_SEED": "0", "PYTHONHASHSEED": "0"}  # equal submissions get equal scores
-    spec = Spec(files=files, environment=environment, limits=limits)
+    spec = Spec(files=files, environment=environment, limits=recipe.limits, image=recipe.image)
     with create(spec, provider, allow_unsafe) as sandbox:
         pipe = sandbox.spawn(command)
         try:

@@ -11,6 +11,7 @@ import gymnasium
 from gymnasium.error import ResetNeeded
 
 from mlgym_synth.environment.instructions import instructions
+from mlgym_synth.environment.pool import WarmPool
 from mlgym_synth.environment.space import Text
 from mlgym_synth.environment.workplace import Workplace
 from mlgym_synth.errors import GradingError, InputError, MlgymSynthError, SandboxError
@@ -39,6 +40,7 @@ class TaskEnv(gymnasium.Env[str, str]):
         max_steps: Commands in an episode.
         allow_unsafe: Whether the provider may be one that isolates nothing.
         render_mode: There is none.
+        pool: Where to take workplaces from, which others may share; a workplace of its own if None.
 
     Raises:
         InputError: If there is no such suite or task, or the provider may not be used.
@@ -57,6 +59,7 @@ class TaskEnv(gymnasium.Env[str, str]):
         max_steps: int = 50,
         allow_unsafe: bool = False,
         render_mode: None = None,
+        pool: WarmPool | None = None,
     ) -> None:
         if max_steps < 1:
             raise InputError(f"max_steps is {max_steps}", "allow at least one step")
@@ -65,13 +68,14 @@ class TaskEnv(gymnasium.Env[str, str]):
                 "the process sandbox isolates nothing: an agent's commands would run on this machine",
                 "use sandbox='auto', or allow_unsafe=True if you trust the agent",
             )
-        self.task = Suite.open(suite).task(task_id)
+        self.task = pool.task if pool is not None else Suite.open(suite).task(task_id)
         self.max_steps = max_steps
         self.render_mode = render_mode
         self.action_space = Text()
         self.observation_space = Text()
         self._sandbox = sandbox
         self._allow_unsafe = allow_unsafe
+        self._pool = pool
         self._workplace: Workplace | None = None
         self._outcome: Outcome | None = None
         """How the episode ended, `running` until then; None before the first reset."""
@@ -98,17 +102,24 @@ class TaskEnv(gymnasium.Env[str, str]):
         """
         super().reset(seed=seed)
         self._outcome = None
-        if self._workplace is None:
-            self._workplace = Workplace(self.task, self._sandbox, self._allow_unsafe)
+        self._step = 0
         try:
+            self._workplace = self._pristine_workplace()
             self._workplace.begin(int(self.np_random.integers(_SEEDS)))
         except SandboxError:
             self.close()
             raise
         self._outcome = Outcome.RUNNING
-        self._step = 0
         self._deadline = time.monotonic() + self.task.recipe.limits.episode_seconds
         return instructions(self.task, self._workplace.sandbox.workspace, self.max_steps), self._info()
+
+    def _pristine_workplace(self) -> Workplace:
+        used, self._workplace = self._workplace, None
+        if self._pool is None:
+            return used or Workplace(self.task, self._sandbox, self._allow_unsafe)
+        if used is not None:
+            self._pool.give_back(used)
+        return self._pool.take()
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Runs a command in the shell.
@@ -125,7 +136,7 @@ class TaskEnv(gymnasium.Env[str, str]):
         """
         if not isinstance(action, str):
             raise TypeError(f"an action is a string of bash, not {type(action).__name__}")
-        if self._workplace is None or self._outcome is not Outcome.RUNNING:
+        if self._workplace is None or not self.running:
             raise ResetNeeded("no episode is under way: call reset() first")
         self._step += 1
         left = self._deadline - time.monotonic()
@@ -139,12 +150,17 @@ class TaskEnv(gymnasium.Env[str, str]):
             self._workplace.end_session()
             settlement = self._workplace.grading.settle(self._workplace.submission)
         except (SandboxError, GradingError) as error:
-            return self._broken(error)
+            return self.fail(error)
         anchors = self._workplace.anchors
         reward = anchors.reward(settlement.score) if anchors else 0.0
         submitted = self._outcome is Outcome.SUBMITTED
         info = self._info() | {"score": settlement.score, "best_score": settlement.best}
         return _observation(result), reward, submitted, not submitted, info
+
+    @property
+    def running(self) -> bool:
+        """True while an episode is under way."""
+        return self._workplace is not None and self._outcome is Outcome.RUNNING
 
     def interrupt(self) -> None:
         """Kills the running command, so that `step` returns at once. May be called by any thread."""
@@ -153,12 +169,16 @@ class TaskEnv(gymnasium.Env[str, str]):
             workplace.interrupt()
 
     def close(self) -> None:
-        """Ends the sandbox and all it runs. Idempotent; a later reset makes a new one."""
+        """Ends the sandbox and all it runs, or gives it back to the pool. Idempotent; a later reset has a new one."""
         workplace, self._workplace = self._workplace, None
-        if workplace is not None:
+        if workplace is None:
+            return
+        if self._pool is None:
             workplace.close()
+        else:
+            self._pool.give_back(workplace)
 
-    def _broken(self, error: MlgymSynthError) -> tuple[str, float, bool, bool, dict[str, Any]]:
+    def fail(self, error: MlgymSynthError) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """The step in which something around the agent broke: no score, no reward; the next reset begins anew."""
         _LOG.warning("%s: %s", self.task.id, error)
         self._outcome = Outcome.SANDBOX_ERROR

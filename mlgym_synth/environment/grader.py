@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -10,9 +12,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mlgym_synth.environment.boxes import judge_code
+from mlgym_synth.environment.readers import TableReader
 from mlgym_synth.errors import GradingError
 from mlgym_synth.metrics.registry import get_metric
-from mlgym_synth.metrics.submission import SubmissionError, parse_submission
+from mlgym_synth.metrics.submission import SubmissionError
 from mlgym_synth.tasks.recipe import CsvSubmission, Data
 from mlgym_synth.tasks.suite import Task, TaskFiles
 
@@ -65,8 +68,11 @@ class Grader:
 
             self.prepared = prepare(self.recipe)
             labels = self.prepared.labels()
-            self._ids = labels.ids
             self._public = labels.public
+            assert isinstance(self.recipe.data, Data)
+            self._reader = TableReader(
+                labels.ids, shape.id_column, self.recipe.data.target, shape.target_kind, shape.labels
+            )
             self._truth = np.array(labels.targets, np.float64 if shape.target_kind == "number" else np.str_)
         self._provider = provider
         self._allow_unsafe = allow_unsafe
@@ -87,19 +93,15 @@ class Grader:
             raise SubmissionError(f"the submission has more than {LARGEST_SUBMISSION} bytes")
         shape = self.recipe.submission
         if isinstance(shape, CsvSubmission):
-            evaluation = self._evaluate_table(submission, part, shape)
+            evaluation = self._evaluate_table(submission, part)
         else:
             evaluation = _mean_of(judge_code(self.files, submission, part, self._provider, self._allow_unsafe))
         if not math.isfinite(evaluation.score):
             raise SubmissionError(f"its {self.recipe.scoring.metric} is {evaluation.score}, not a finite number")
         return evaluation
 
-    def _evaluate_table(self, submission: bytes, part: Part, shape: CsvSubmission) -> Evaluation:
-        data = self.recipe.data
-        assert isinstance(data, Data)
-        predicted = parse_submission(
-            submission, self._ids, shape.id_column, data.target, shape.target_kind, shape.labels
-        )
+    def _evaluate_table(self, submission: bytes, part: Part) -> Evaluation:
+        predicted = self._reader.read(submission)
         rows = self._public if part == "public" else ~self._public
         truth, predicted = self._truth[rows], predicted[rows]
         metric = get_metric(self.recipe.scoring.metric).function
@@ -108,6 +110,31 @@ class Grader:
         except (ArithmeticError, ValueError, TypeError) as error:
             raise GradingError(f"{self.recipe.scoring.metric} failed: {error}") from error
         return Evaluation(score, len(truth), lambda indices: metric(truth[indices], predicted[indices]))
+
+
+_shared: weakref.WeakValueDictionary[tuple[str, str, bool], Grader] = weakref.WeakValueDictionary()
+_sharing = threading.Lock()
+
+
+def shared_grader(task: Task, provider: str = "auto", allow_unsafe: bool = False) -> Grader:
+    """The grader that all episodes on a task share in this process, for as long as one of them holds it.
+
+    Args:
+        task: The task.
+        provider: As in `Grader`.
+        allow_unsafe: As in `Grader`.
+
+    Raises:
+        DataError: If the task's data cannot be prepared.
+    """
+    key = task.content_hash, provider, allow_unsafe
+    with _sharing:
+        grader = _shared.get(key)
+    if grader is None:
+        grader = Grader(task, provider, allow_unsafe)  # not under the lock: other tasks' data need not wait for it
+        with _sharing:
+            grader = _shared.setdefault(key, grader)
+    return grader
 
 
 def _mean_of(cases: np.ndarray) -> Evaluation:

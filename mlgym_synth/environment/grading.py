@@ -106,8 +106,8 @@ class Grading:
             GradingError: If the grader broke.
             SandboxError: If a box broke.
         """
+        self._over = True  # before the lock: requests that wait for it are refused, not scored
         with self._lock:
-            self._over = True
             if not self._valid:
                 content = leftover()
                 if content is not None and self._is_valid(content):

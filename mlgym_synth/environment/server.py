@@ -1,21 +1,24 @@
-"""Serves `validate` and `submit` of one episode on a unix socket. Everything a client sends is hostile.
+"""Serves `validate` and `submit` on unix sockets, all those of a process from one thread. What clients send is hostile.
 
 A request is a header and the submission: four bytes with the header's length (big-endian), the header as JSON
-`{"op": "validate" | "submit", "size": n}`, then n bytes. The response is four bytes with its length and JSON.
+`{"op": "validate" | "submit", "size": n}`, then n bytes. The response is four bytes with its length, then one byte, the
+exit status of the client, and the text that it prints, to stdout if the status is 0, else to stderr. So the client has
+nothing to parse: importing a parser would take it longer than its whole work.
 The grader is handed bytes, never a path.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import socket
 import struct
 import threading
-import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 from mlgym_synth.environment.grader import LARGEST_SUBMISSION
 from mlgym_synth.environment.grading import Grading
@@ -25,115 +28,151 @@ LARGEST_HEADER = 4096
 REQUEST_SECONDS = 30.0
 """Time in which a client has to send its whole request."""
 CONNECTIONS = 8
-"""Clients that are served at a time; more are turned away, so that an agent cannot fill the host's memory."""
+"""Clients of an episode that are served at a time; more are turned away, so that it cannot fill the host's memory."""
 
+_CHUNK = 1 << 16
+_RETRY_SECONDS = 0.1
 _LOG = logging.getLogger(__name__)
 
 
 class GraderServer:
-    """Answers one episode's clients from threads of its own, until it is closed.
+    """Answers the clients of one episode after another, on one socket. Between episodes clients are turned away.
+
+    The clients of an episode are graded one after another, each in a thread, so that none waits for other episodes.
 
     Args:
-        grading: The episode.
         path: Where to make the socket; of any length, in a folder that exists.
 
     Raises:
         SandboxError: If the socket cannot be made.
     """
 
-    def __init__(self, grading: Grading, path: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._grading: Grading | None = grading
+        self._grading: Grading | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._closed = False
-        self._slots = threading.BoundedSemaphore(CONNECTIONS)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with _ShortPath(path) as short:
-                self._listener.bind(short)
-            path.chmod(0o666)  # the agent is another user; the folder says who gets here
-            self._listener.listen(CONNECTIONS)
-        except OSError as error:
-            self._listener.close()
-            raise SandboxError(f"cannot serve {path}: {error.strerror}", "check the folder") from error
-        self._thread = threading.Thread(target=self._accept, name="grader", daemon=True)
-        self._thread.start()
+        self._listener = _listen(path)
+        self._loop = _serving_loop()
+        self._call(self._resume)
 
-    def begin(self, grading: Grading) -> None:
-        """Serves another episode from now on, on the same socket.
+    def begin(self, grading: Grading | None) -> None:
+        """Serves another episode from now on, or none.
 
-        What processes of the last episode have sent, and nobody has read yet, reaches neither.
+        What processes of the last episode have sent, and nobody has answered yet, reaches neither.
+
+        Raises:
+            SandboxError: If those that wait for an answer cannot be turned away.
         """
-        self._grading = None
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as barrier:
-            barrier.settimeout(REQUEST_SECONDS)
-            with _ShortPath(self.path) as short:
-                barrier.connect(short)
-            barrier.recv(1)  # connections are taken in order: when this one is turned away, all older ones were
-        self._grading = grading
+        self._call(lambda: self._switch(grading))
 
     def close(self) -> None:
         """Stops serving and removes the socket. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
+        self._call(self._stop)
         self.path.unlink(missing_ok=True)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError as error:
-                if self._closed:
-                    return
-                _LOG.warning("%s takes no client: %s", self.path, error)
-                time.sleep(0.1)  # out of descriptors, most likely: others will give some back
-                continue
-            grading = self._grading
-            if grading is None or not self._slots.acquire(blocking=False):
-                connection.close()
-                continue
-            threading.Thread(target=self._serve, args=(connection, grading), daemon=True).start()
+    def _call(self, function: Callable[[], None]) -> None:
+        """Has the serving thread call a function, and waits for it."""
 
-    def _serve(self, connection: socket.socket, grading: Grading) -> None:
+        async def call() -> None:
+            function()
+
+        asyncio.run_coroutine_threadsafe(call(), self._loop).result()
+
+    def _resume(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _stop(self) -> None:
+        self._loop.remove_reader(self._listener)
+        self._dismiss()
+        self._listener.close()
+
+    def _switch(self, grading: Grading | None) -> None:
+        self._dismiss()
         try:
-            with connection:
-                answer = json.dumps(_answer(connection, grading)).encode()
-                connection.settimeout(REQUEST_SECONDS)
-                connection.sendall(struct.pack(">I", len(answer)) + answer)
-        except OSError as error:  # the client is gone, or never was one
-            _LOG.debug("a client of %s left: %s", self.path, error)
-        finally:
-            self._slots.release()
+            while True:
+                self._listener.accept()[0].close()
+        except BlockingIOError:  # no more are waiting
+            self._grading = grading
+        except OSError as error:
+            raise SandboxError(f"cannot serve {self.path}: {error.strerror}", "raise ulimit -n") from error
+
+    def _dismiss(self) -> None:
+        self._grading = None
+        for client in self._clients:
+            client.cancel()
+        self._clients = set()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:  # its client has left
+            return
+        except OSError as error:  # out of descriptors, most likely: others will give some back
+            _LOG.warning("%s takes no client: %s", self.path, error)
+            self._loop.remove_reader(self._listener)
+            self._loop.call_later(_RETRY_SECONDS, self._resume)
+            return
+        if self._grading is None or len(self._clients) >= CONNECTIONS:
+            connection.close()
+            return
+        connection.setblocking(False)
+        client = self._loop.create_task(self._serve(connection, self._grading))
+        self._clients.add(client)
+        client.add_done_callback(self._clients.discard)
+
+    async def _serve(self, connection: socket.socket, grading: Grading) -> None:
+        with connection:
+            try:
+                try:
+                    async with asyncio.timeout(REQUEST_SECONDS):
+                        operation, submission = await _read_request(connection)
+                except ValueError as error:
+                    answer = 1, f"not accepted: {error}\n"
+                else:
+                    async with self._turn:
+                        grade = _in_thread(lambda: _answer(grading, operation, submission))
+                        answer = await asyncio.wrap_future(grade)
+                await _respond(connection, answer)
+            except OSError as error:  # the client is gone, or too slow, or never was one
+                _LOG.debug("a client of %s left: %s", self.path, error)
 
 
-def _answer(connection: socket.socket, grading: Grading) -> dict[str, Any]:
+def _answer(grading: Grading, operation: str, submission: bytes) -> tuple[int, str]:
+    """The client's exit status, and what it prints."""
     try:
-        operation, submission = _read_request(connection)
-    except ValueError as error:
-        return {"ok": False, "error": str(error)}
-    try:
-        return grading.validate(submission) if operation == "validate" else grading.submit(submission)
+        answer = grading.validate(submission) if operation == "validate" else grading.submit(submission)
     except MlgymSynthError as error:
         _LOG.warning("%s failed: %s", operation, error)
-        return {"ok": False, "error": "the grader failed, which is not the submission's fault: try again"}
+        answer = {"ok": False, "error": "the grader failed, which is not the submission's fault: try again"}
+    if not answer["ok"]:
+        left = f" (validations left: {answer['left']})" if "left" in answer else ""
+        return 1, f"not accepted: {answer['error']}{left}\n"
+    if operation == "submit":
+        receipt = json.dumps(answer["receipt"])
+        return 0, f"COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT\n<<SWE_AGENT_SUBMISSION>>\n{receipt}\n"
+    better = "higher" if answer["direction"] == "max" else "lower"
+    score = f"{answer['metric']} on the public part: {answer['score']:.6g} ({better} is better)"
+    return 0, f"{score}\nvalidations left: {answer['left']}\n"
 
 
-def _read_request(connection: socket.socket) -> tuple[str, bytes]:
+async def _read_request(connection: socket.socket) -> tuple[str, bytes]:
     """Reads one request.
 
     Raises:
         ValueError: If it breaks the protocol.
-        OSError: If it does not come in time.
+        OSError: If it is cut off.
     """
-    deadline = time.monotonic() + REQUEST_SECONDS
-    (length,) = struct.unpack(">I", _receive(connection, 4, deadline))
+    (length,) = struct.unpack(">I", await _receive(connection, 4))
     if length > LARGEST_HEADER:
         raise ValueError(f"the header has more than {LARGEST_HEADER} bytes")
     try:
-        header = json.loads(_receive(connection, length, deadline))
+        header = json.loads(await _receive(connection, length))
         operation, size = header["op"], header["size"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError('the header is not JSON with "op" and "size"') from error
@@ -141,29 +180,76 @@ def _read_request(connection: socket.socket) -> tuple[str, bytes]:
         raise ValueError("the operation is neither validate nor submit")
     if type(size) is not int or not 0 <= size <= LARGEST_SUBMISSION:
         raise ValueError(f"the size is not a number of bytes up to {LARGEST_SUBMISSION}")
-    return operation, _receive(connection, size, deadline)
+    return operation, await _receive(connection, size)
 
 
-def _receive(connection: socket.socket, size: int, deadline: float) -> bytes:
+async def _receive(connection: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
     received = bytearray()
     while len(received) < size:
-        connection.settimeout(max(0.001, deadline - time.monotonic()))
-        chunk = connection.recv(min(size - len(received), 1 << 16))
+        chunk = await loop.sock_recv(connection, min(size - len(received), _CHUNK))
         if not chunk:
             raise ConnectionError("the client closed its end early")
         received += chunk
     return bytes(received)
 
 
-class _ShortPath:
-    """A path's alias of few bytes, because a unix socket's path has room for 107."""
+async def _respond(connection: socket.socket, answer: tuple[int, str]) -> None:
+    status, text = answer
+    content = bytes([status]) + text.encode(errors="replace")
+    async with asyncio.timeout(REQUEST_SECONDS):
+        await asyncio.get_running_loop().sock_sendall(connection, struct.pack(">I", len(content)) + content)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
-    def __enter__(self) -> str:
-        self._folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)
-        return f"/proc/self/fd/{self._folder}/{self._path.name}"
+def _in_thread(work: Callable[[], tuple[int, str]]) -> Future[tuple[int, str]]:
+    """Does the work in a thread that does not keep the process alive."""
+    future: Future[tuple[int, str]] = Future()
 
-    def __exit__(self, *exception: object) -> None:
-        os.close(self._folder)
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  (raised where the result is awaited)
+            future.set_exception(error)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=run, name="grading", daemon=True).start()
+    return future
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.setblocking(False)
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            listener.bind(f"/proc/self/fd/{folder}/{path.name}")  # a socket's own path has room for 107 bytes
+        finally:
+            os.close(folder)
+        path.chmod(0o666)  # the agent is another user; the folder says who gets here
+        listener.listen(CONNECTIONS)
+    except OSError as error:
+        listener.close()
+        raise SandboxError(f"cannot serve {path}: {error.strerror}", "check the folder") from error
+    return listener
+
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def _serving_loop() -> asyncio.AbstractEventLoop:
+    """The loop of this process, which runs in a thread of its own from the first use on."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="grader", daemon=True).start()
+        return _loop
+
+
+def _forget_loop() -> None:
+    global _lock, _loop  # a forked child has neither the thread nor whoever held the lock
+    _lock, _loop = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_forget_loop)

@@ -1,4 +1,4 @@
-"""Where agents work on one task, episode after episode: a sandbox, a live shell in it, and the grader beside it."""
+"""Where agents work on one task, episode after episode: a sandbox, a live shell in it, and a way to the grader."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
-from mlgym_synth.environment.grader import LARGEST_SUBMISSION, Grader
+from mlgym_synth.environment.grader import LARGEST_SUBMISSION, shared_grader
 from mlgym_synth.environment.grading import Grading
 from mlgym_synth.environment.server import GraderServer
+from mlgym_synth.errors import SandboxError
 from mlgym_synth.sandboxes import create
 from mlgym_synth.sandboxes.protocol import Result, Session, Spec
 from mlgym_synth.sandboxes.scratch import make_scratch
@@ -20,7 +21,7 @@ _TOOLS = ("validate", "submit")
 
 
 class Workplace:
-    """A task's sandbox and grader. `begin` starts each episode, the first one too.
+    """A task's sandbox, a shell in it, and its socket of the grader. `begin` starts each episode, the first one too.
 
     Args:
         task: The task.
@@ -37,17 +38,15 @@ class Workplace:
         self.anchors = certificate.anchors if certificate and certificate.certified else None
         """The scores between which rewards are linear; None if the task is not certified."""
         self._recipe = task.recipe
-        self._grader = Grader(task, provider, allow_unsafe)
-        self.grading = self._new_grading()
+        self._grader = shared_grader(task, provider, allow_unsafe)
+        self.grading = Grading(self._grader)
         """The grading of the current episode."""
-        self._session: Session | None = None
-        self._used = False
         with ExitStack() as resources:
             scratch = make_scratch()  # removed at the next start even if this process is killed
             resources.callback(scratch.remove)
             folder = scratch.path
             folder.chmod(0o711)  # other users, the agent's among them, may reach what they know the name of
-            self._server = GraderServer(self.grading, folder / "grader.sock")
+            self._server = GraderServer(folder / "grader.sock")
             resources.callback(self._server.close)
             prepared = self._grader.prepared
             spec = Spec(
@@ -56,12 +55,27 @@ class Workplace:
                 tools=_make_tools(folder / "tools"),
                 socket=self._server.path,
                 limits=self._recipe.limits,
+                image=self._recipe.image,
             )
             self.sandbox = resources.enter_context(create(spec, provider, allow_unsafe))
+            self._session: Session | None = self.sandbox.open_session()
             self._resources = resources.pop_all()
+        self._pristine = True
+
+    def restore(self) -> None:
+        """Ends all that an episode has left running, makes the workspace pristine, and opens a new shell in it.
+
+        Raises:
+            SandboxError: If the sandbox broke.
+        """
+        self._server.begin(None)
+        self.end_session()
+        self.sandbox.reset()
+        self._session = self.sandbox.open_session()
+        self._pristine = True
 
     def begin(self, seed: int) -> None:
-        """Begins an episode: a pristine workspace, a new shell, a new grading.
+        """Begins an episode in a pristine workspace, with a grading of its own.
 
         Args:
             seed: What `MLGYM_SEED` is in the shell.
@@ -69,16 +83,20 @@ class Workplace:
         Raises:
             SandboxError: If the sandbox broke.
         """
-        if self._used:
-            self.end_session()
-            self.sandbox.reset()
-            self.grading = self._new_grading()
-            self._server.begin(self.grading)
-        self._used = True
+        if not self._pristine:
+            self.restore()
+        self._pristine = False
+        self.grading = Grading(self._grader)
+        self._server.begin(self.grading)
         submission = f"{self.sandbox.workspace}/{self._recipe.submission.file}"
         self._variables = f"export MLGYM_SEED={seed} MLGYM_SUBMISSION={shlex.quote(submission)}"
-        self._session = self.sandbox.open_session()
-        self._session.run(self._variables)
+        self._shell.run(self._variables)
+
+    @property
+    def _shell(self) -> Session:
+        if self._session is None:
+            raise SandboxError("the workplace has no shell", "begin an episode first")
+        return self._session
 
     def run(self, command: str, timeout: float) -> Result:
         """Runs a command in the episode's shell; a shell that a command has ended is replaced by a new one.
@@ -90,10 +108,9 @@ class Workplace:
         Raises:
             SandboxError: If the sandbox broke.
         """
-        assert self._session is not None, "begin comes first"
-        result = self._session.run(command, timeout)
+        result = self._shell.run(command, timeout)
         if result.shell_lost:
-            self._session.run(self._variables)
+            self._shell.run(self._variables)
         return result
 
     def submission(self) -> bytes | None:
@@ -111,11 +128,10 @@ class Workplace:
 
     def close(self) -> None:
         """Ends everything and leaves nothing behind. Idempotent."""
-        self.end_session()
-        self._resources.close()
-
-    def _new_grading(self) -> Grading:
-        return Grading(self._grader)
+        try:
+            self.end_session()
+        finally:
+            self._resources.close()
 
     def end_session(self) -> None:
         """Ends the shell and all it started; the workspace stays. Idempotent."""

@@ -126,6 +126,92 @@ def spearman(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(a @ b / spread) if spread else 0.0
 
 
+def poisson_deviance(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean Poisson deviance of expected counts; predictions below 1e-6 count as 1e-6.
+
+    Args:
+        truth: Counts, shape (n,), n >= 1.
+        predicted: Expected counts, shape (n,).
+    """
+    expected = np.maximum(predicted, 1e-6)
+    ratios = np.where(truth > 0, truth, expected) / expected
+    return float(2 * np.mean(truth * np.log(ratios) - truth + expected))
+
+
+def pinball_10(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Pinball loss of the 10 % quantile, in units of the target.
+
+    Args:
+        truth: Finite numbers, shape (n,), n >= 1.
+        predicted: Finite numbers, shape (n,).
+    """
+    return pinball(truth, predicted, 0.1)
+
+
+def pinball_90(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Pinball loss of the 90 % quantile, in units of the target.
+
+    Args:
+        truth: Finite numbers, shape (n,), n >= 1.
+        predicted: Finite numbers, shape (n,).
+    """
+    return pinball(truth, predicted, 0.9)
+
+
+def log_loss(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean negative logarithm of the probability of what happened; probabilities keep 2.2e-16 away from 0 and 1.
+
+    Args:
+        truth: 1 where the event happened, else 0, shape (n,), n >= 1.
+        predicted: Probabilities of the event, shape (n,).
+    """
+    tiny = np.finfo(np.float64).eps
+    probabilities = np.clip(predicted, tiny, 1 - tiny)
+    return float(-np.mean(np.log(np.where(truth > 0, probabilities, 1 - probabilities))))
+
+
+def roc_auc(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of the pairs of an event and a non-event that are ordered right, ties half; 0.5 where there is no pair.
+
+    Args:
+        truth: 1 where the event happened, else 0, shape (n,), n >= 1.
+        predicted: Scores that grow with the chance of the event, shape (n,).
+    """
+    events = truth > 0
+    count, others = np.sum(events), np.sum(~events)
+    if not count or not others:
+        return 0.5
+    above = np.sum(average_ranks(predicted)[events]) - count * (count + 1) / 2
+    return float(above / (count * others))
+
+
+def average_precision(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Precision at each threshold, weighted by the recall that the threshold adds; 0 where there is no event.
+
+    Args:
+        truth: 1 where the event happened, else 0, shape (n,), n >= 1.
+        predicted: Scores that grow with the chance of the event, shape (n,).
+    """
+    events = (truth > 0).astype(np.float64)
+    if not np.sum(events):
+        return 0.0
+    _, codes, counts = np.unique(-predicted, return_inverse=True, return_counts=True)
+    gained = np.bincount(codes, weights=events, minlength=len(counts))
+    return float(np.sum(gained * np.cumsum(gained) / np.cumsum(counts)) / np.sum(events))
+
+
+def pinball(truth: np.ndarray, predicted: np.ndarray, level: float) -> float:
+    """Mean of what lies above the prediction times `level` and of what lies below times `1 - level`.
+
+    Args:
+        truth: Finite numbers, shape (n,), n >= 1.
+        predicted: Finite numbers, shape (n,).
+        level: Of the quantile, between 0 and 1.
+    """
+    above = truth - predicted
+    return float(np.mean(np.maximum(level * above, (level - 1) * above)))
+
+
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Counts of (true class, predicted class) over the sorted classes of both arrays, as float64.
 

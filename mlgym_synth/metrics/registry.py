@@ -26,6 +26,8 @@ class Metric:
     """(truth, predicted) to score; labels are text, numbers float64, both of shape (n,)."""
     describe: str
     """One sentence for the text of a task."""
+    quantile: float | None = None
+    """Level of the quantile that it asks for, if it does."""
 
 
 METRICS: dict[str, Metric] = {
@@ -114,6 +116,64 @@ METRICS: dict[str, Metric] = {
             functions.spearman,
             "Spearman's correlation compares the order of the predictions with the order of the targets; "
             "their scale does not matter.",
+        ),
+        Metric(
+            "poisson_deviance",
+            "min",
+            "number",
+            0.0,
+            functions.poisson_deviance,
+            "The mean Poisson deviance measures how far expected counts are from the counts that came; "
+            "predictions below 1e-6 count as 1e-6.",
+        ),
+        Metric(
+            "pinball_10",
+            "min",
+            "number",
+            0.0,
+            functions.pinball_10,
+            "The pinball loss of the 10 % quantile, in units of the target: what the target lies above the prediction "
+            "costs 0.1 a unit, what it lies below costs 0.9, so that the best prediction is one that one target in "
+            "ten falls short of.",
+            quantile=0.1,
+        ),
+        Metric(
+            "pinball_90",
+            "min",
+            "number",
+            0.0,
+            functions.pinball_90,
+            "The pinball loss of the 90 % quantile, in units of the target: what the target lies above the prediction "
+            "costs 0.9 a unit, what it lies below costs 0.1, so that the best prediction is one that one target in "
+            "ten exceeds.",
+            quantile=0.9,
+        ),
+        Metric(
+            "log_loss",
+            "min",
+            "number",
+            0.0,
+            functions.log_loss,
+            "Log loss is the mean negative natural logarithm of the probability given to what really happened; "
+            "predictions are probabilities of the value 1 and are kept 2.2e-16 away from 0 and 1.",
+        ),
+        Metric(
+            "roc_auc",
+            "max",
+            "number",
+            1.0,
+            functions.roc_auc,
+            "The area under the ROC curve is the chance that a row of value 1 is given a higher number than a row of "
+            "value 0; only the order of the predictions counts.",
+        ),
+        Metric(
+            "average_precision",
+            "max",
+            "number",
+            1.0,
+            functions.average_precision,
+            "Average precision summarises the curve of precision over recall when rows are sorted by the prediction, "
+            "highest first; only the order of the predictions counts.",
         ),
     )
 }

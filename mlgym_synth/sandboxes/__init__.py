@@ -7,12 +7,17 @@ from collections.abc import Callable
 
 from mlgym_synth.errors import InputError, MlgymSynthError, unknown_name
 from mlgym_synth.sandboxes.bubblewrap import BubblewrapSandbox
+from mlgym_synth.sandboxes.container import ContainerSandbox, DockerSandbox, PodmanSandbox
 from mlgym_synth.sandboxes.process import ProcessSandbox
 from mlgym_synth.sandboxes.protocol import WORKSPACE, Pipe, Probe, Result, Sandbox, Session, Spec
 
 __all__ = ["WORKSPACE", "Pipe", "Probe", "Result", "Sandbox", "Session", "Spec", "create", "probe"]
 
-_ISOLATING: dict[str, Callable[[Spec], BubblewrapSandbox]] = {"bubblewrap": BubblewrapSandbox}
+_ISOLATING: dict[str, Callable[[Spec], BubblewrapSandbox | ContainerSandbox]] = {
+    "bubblewrap": BubblewrapSandbox,
+    "docker": DockerSandbox,
+    "podman": PodmanSandbox,
+}
 _PROVIDERS = ("auto", *_ISOLATING, "process")
 
 
@@ -46,12 +51,13 @@ def probe() -> list[Probe]:
 
 @functools.cache
 def _first_usable() -> str:
-    probes = [_probe_isolating(name) for name in _ISOLATING]
-    usable = [found.provider for found in probes if found.usable]
-    if not usable:
-        reasons = "; ".join(f"{found.provider}: {found.detail}" for found in probes)
-        raise InputError(f"no sandbox isolates here: {reasons}", "or name process, with --allow-unsafe")
-    return usable[0]
+    reasons = []
+    for name in _ISOLATING:
+        found = _probe_isolating(name)
+        if found.usable:
+            return name
+        reasons.append(f"{name}: {found.detail}")
+    raise InputError(f"no sandbox isolates here: {'; '.join(reasons)}", "or name process, with --allow-unsafe")
 
 
 def _probe_isolating(name: str) -> Probe:
@@ -66,4 +72,5 @@ def _probe_isolating(name: str) -> Probe:
     networks = {field[0] for field in fields if len(field) == 17 and field[0].endswith(":")}
     if result.exit_code != 0 or len(users) != 1 or "0" in users[0] or networks - {"lo:"}:
         return Probe(name, False, True, f"started, but does not isolate: {result.output[:200]}")
-    return Probe(name, True, True, f"limited only in part: {unenforced}")
+    detail = f"limited only in part: {unenforced}" if unenforced else "all limits are enforced"
+    return Probe(name, True, True, detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from abc import ABC, abstractmethod
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import IO, Self
 
 from mlgym_synth.errors import InputError, SandboxError
+from mlgym_synth.sandboxes.mounts import mount_bounded
 from mlgym_synth.sandboxes.program import Program, run_program
 from mlgym_synth.sandboxes.protocol import WORKSPACE, Result, Spec
-from mlgym_synth.sandboxes.scratch import Scratch, make_scratch, remove_tree
+from mlgym_synth.sandboxes.scratch import Scratch, empty_folder, make_scratch
 from mlgym_synth.sandboxes.session import ShellSession
 from mlgym_synth.sandboxes.workspace import copy_tree, read_file, relative_parts, write_file
 
@@ -64,6 +66,8 @@ class FolderSandbox(ABC):
         self._programs: list[Program] = []
         self._sessions: list[ShellSession] = []
         self._snapshots = 0
+        self._disk_bounded = False
+        """True in a started sandbox whose workspace cannot grow beyond the limit on disk, in however many files."""
 
     @property
     def _folder(self) -> Path:
@@ -81,15 +85,21 @@ class FolderSandbox(ABC):
             return
         self._scratch = make_scratch()
         try:
-            self._prepare()
+            self._disk_bounded = self._make_workspace()
             self._fill(None)
+            self._prepare()
         except BaseException:
             self.stop()
             raise
 
+    def _make_workspace(self) -> bool:
+        """Makes the workspace's folder. Returns False if its size cannot be bounded here."""
+        self._files.mkdir(mode=0o755)
+        return mount_bounded(self._files, self._disk_bytes, self._owner)
+
     @abstractmethod
     def _prepare(self) -> None:
-        """Makes what the provider needs besides the workspace, before the first program."""
+        """Makes what the provider needs besides the workspace, which is filled; before the first program."""
 
     @abstractmethod
     def _release(self) -> None:
@@ -154,32 +164,71 @@ class FolderSandbox(ABC):
         self._snapshots += 1
         target = self._folder / f"snapshot-{self._snapshots}"
         target.mkdir(mode=0o700)
-        copy_tree(self._files, target, self._disk_bytes, self._owner, frozenset(self.spec.read_only))
+        try:
+            copy_tree(self._files, target, self._disk_bytes, self._owner, frozenset(self.spec.read_only))
+        except OSError as error:
+            raise SandboxError("the workspace changes while it is copied", "end what runs in it first") from error
         return target
 
     def reset(self, snapshot: Path | None = None) -> None:
-        """Ends every process inside and puts the workspace back to the spec, or to a snapshot."""
+        """Ends every process inside and puts the workspace back to the spec, or to a snapshot.
+
+        The folder stays the same one, and so do its mount points: a running container has them bound.
+
+        Raises:
+            SandboxError: If something inside could not be removed.
+        """
         self._kill_all()
-        remove_tree(self._files)
+        self._clear()
         self._fill(snapshot)
+
+    def _clear(self) -> None:
+        """Removes what code inside has written, wherever it outlives the processes."""
+        empty_folder(self._files, self._mount_points)
+
+    @property
+    def _memory_mb(self) -> int:
+        """Memory of all programs together: files in a bounded workspace lie in memory too."""
+        limits = self.spec.limits
+        return limits.memory_mb + (limits.disk_mb if self._disk_bounded else 0)
 
     @property
     def _disk_bytes(self) -> int:
         return self.spec.limits.disk_mb << 20
 
-    def _fill(self, snapshot: Path | None) -> None:
-        self._files.mkdir(mode=0o755)
-        os.chown(self._files, self._owner, self._owner if os.geteuid() == 0 else -1)
-        if snapshot is None:
-            for name, content in self.spec.files.items():
-                write_file(self._files, relative_parts(name, self.workspace), content, self._owner)
-        else:
-            copy_tree(snapshot, self._files, self._disk_bytes, self._owner)
-        self._show_read_only()
+    @property
+    def _mount_points(self) -> frozenset[str]:
+        """Names directly in the workspace that code inside can neither move nor remove."""
+        return frozenset(self.spec.read_only)
 
-    @abstractmethod
+    def _fill(self, snapshot: Path | None) -> None:
+        """Fills a workspace that is empty but for mount points."""
+        if os.geteuid() == 0:
+            os.chown(self._files, self._owner, self._owner)
+        try:
+            if snapshot is None:
+                for name, content in self.spec.files.items():
+                    write_file(self._files, relative_parts(name, WORKSPACE), content, self._owner)
+            else:
+                copy_tree(snapshot, self._files, self._disk_bytes, self._owner)
+            self._show_read_only()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            size = self.spec.limits.disk_mb
+            raise InputError(f"the files of the workspace do not fit its {size} MB", "raise limits.disk_mb") from error
+
     def _show_read_only(self) -> None:
-        """Makes the read-only items of the spec appear in a filled workspace."""
+        """Makes the read-only items of the spec appear in a filled workspace: here, their mount points.
+
+        Code inside cannot move them: they are busy wherever it could name them.
+        """
+        for name, source in self.spec.read_only.items():
+            place = self._files / name
+            if source.is_dir():
+                place.mkdir(exist_ok=True)
+            else:
+                place.touch()
 
     def _kill_all(self) -> None:
         for session in self._sessions:

@@ -1,48 +1,73 @@
-"""Starts processes from one thread that lives as long as this process.
+"""Starts the processes of one sandbox from one thread that lives as long as the sandbox.
 
 The kernel's "die with your parent" watches the thread that started a process. A sandbox that is started by a worker
-thread must outlive that thread, and still die with the process.
+thread must outlive that thread, and still die with the process. What the kernel keeps for each thread, such as the
+namespace of mounts, can be the sandbox's own in it.
 """
 
 from __future__ import annotations
 
-import os
+import resource
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from typing import TypeVar
 
-_lock = Lock()
-_executors: dict[int, ThreadPoolExecutor] = {}
-
-
-def launch(
-    command: Sequence[str], *, stderr: int, environment: Mapping[str, str], pass_fds: Sequence[int]
-) -> subprocess.Popen[bytes]:
-    """Starts a process with unbuffered pipes for stdin and stdout; arguments as in `subprocess.Popen`."""
-
-    def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            bufsize=0,
-            env=dict(environment),
-            pass_fds=pass_fds,
-            cwd="/",
-            process_group=0,  # Ctrl-C in a terminal is for the owner, who ends its sandboxes in good order
-        )
-
-    with _lock:
-        # A forked child inherits the table and not the thread.
-        executor = _executors.setdefault(os.getpid(), ThreadPoolExecutor(1, "sandbox-launcher"))
-    return executor.submit(start).result()
+Answer = TypeVar("Answer")
 
 
-def _renew_lock() -> None:
-    global _lock  # another thread of the parent may have held it
-    _lock = Lock()
+class Launcher:
+    """The thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "sandbox-launcher")
+
+    def call(self, function: Callable[[], Answer]) -> Answer:
+        """Calls a function in the thread."""
+        return self._thread.submit(function).result()
+
+    def launch(
+        self,
+        program: str,
+        command: Sequence[str],
+        *,
+        stderr: int,
+        environment: Mapping[str, str],
+        pass_fds: Sequence[int],
+    ) -> subprocess.Popen[bytes]:
+        """Starts a process with unbuffered pipes for stdin and stdout.
+
+        Args:
+            program: Path of what is run.
+            command: What it is told that its name is, and its arguments.
+            stderr: As in `subprocess.Popen`.
+            environment: All its variables.
+            pass_fds: As in `subprocess.Popen`.
+        """
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                command,
+                executable=program,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                env=environment,
+                pass_fds=pass_fds,
+                cwd="/",
+                process_group=0,  # Ctrl-C in a terminal is for the owner, who ends its sandboxes in good order
+            )
+
+        return self.call(start)
+
+    def close(self) -> None:
+        """Ends the thread, and with it every process that was to die with its parent. Idempotent."""
+        self._thread.shutdown()
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+def make_room(descriptor: int) -> None:
+    """Raises this process's soft limit on open files to the hard one, if a new descriptor comes near it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and descriptor > soft // 2:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

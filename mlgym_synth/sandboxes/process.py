@@ -19,6 +19,7 @@ from mlgym_synth.errors import SandboxError
 from mlgym_synth.sandboxes.folder import FolderSandbox
 from mlgym_synth.sandboxes.program import kill_all, wait_for_death
 from mlgym_synth.sandboxes.protocol import Spec
+from mlgym_synth.sandboxes.scratch import empty_folder
 from mlgym_synth.sandboxes.session import SCRIPT
 
 _MARK = "MLGYM_SANDBOX"
@@ -87,6 +88,10 @@ class ProcessSandbox(FolderSandbox):
         super().__init__(spec)
         self.workspace = ""
 
+    def _make_workspace(self) -> bool:
+        self._files.mkdir(mode=0o755)
+        return False  # data is copied into it, and is not to count
+
     def _prepare(self) -> None:
         self.workspace = str(self._files)
         for name in ("home", "tmp", "bin"):
@@ -99,6 +104,20 @@ class ProcessSandbox(FolderSandbox):
 
     def _release(self) -> None:
         self.workspace = ""
+
+    def _clear(self) -> None:
+        super()._clear()
+        for name in ("home", "tmp"):
+            empty_folder(self._folder / name)
+
+    @property
+    def unenforced(self) -> str:
+        """Which limits it cannot enforce."""
+        return "memory per process and disk per file, not in total; processes and processors not limited"
+
+    @property
+    def _mount_points(self) -> frozenset[str]:
+        return frozenset()  # copies, which code inside may have changed
 
     def _show_read_only(self) -> None:
         for name, source in self.spec.read_only.items():

@@ -21,11 +21,45 @@ from mlgym_synth.sandboxes.protocol import Result
 _CHUNK = 1 << 20
 
 
+class Process(Protocol):
+    """A process of the host, as `subprocess.Popen` has it; it need not be this process's child."""
+
+    pid: int
+    """Its number on the host."""
+
+    @property
+    def stdin(self) -> IO[bytes] | None:
+        """Unbuffered, and written without blocking by `Channel`."""
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """Unbuffered, and read without blocking by `Channel`."""
+
+    @property
+    def stderr(self) -> IO[bytes] | None:
+        """None if it was joined to stdout, or is discarded."""
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, negative or above 128 for a signal; None if it runs, or was not asked for yet."""
+
+    def poll(self) -> int | None:
+        """Returns how it ended; None if it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: If it still runs after `timeout` seconds.
+        """
+
+
 class Program(Protocol):
     """A running program. Its descendants are found by the provider, however they were detached."""
 
-    process: subprocess.Popen[bytes]
-    """The host's process; ends when the program ends."""
+    @property
+    def process(self) -> Process:
+        """The host's process; ends when the program ends."""
 
     def sweep(self, number: int) -> int:
         """Sends a signal to the program, and kills all that it started.
@@ -38,7 +72,7 @@ class Program(Protocol):
         """Kills the program and all that it started, and waits until they are dead. Idempotent, from any thread."""
 
     def broke(self) -> bool:
-        """True if the sandbox failed before the program could begin; asked after its end."""
+        """True if the sandbox failed, and not the program; asked after its end."""
 
 
 class Launch(Protocol):
@@ -121,7 +155,10 @@ class Channel:
             fcntl.fcntl(process.stdout.fileno(), fcntl.F_SETPIPE_SZ, _CHUNK)
         self._poll = select.poll()
         self._poll.register(process.stdout, select.POLLIN)
-        self._end = os.pidfd_open(process.pid)
+        try:
+            self._end = os.pidfd_open(process.pid)
+        except ProcessLookupError:  # a child of somebody else, who has seen its end before us
+            self._end = os.eventfd(1)
         self._poll.register(self._end, select.POLLIN)
 
     def _collect(self, data: bytes) -> None:
@@ -232,7 +269,7 @@ def run_program(program: Program, stdin: bytes, timeout: float, limit: int) -> R
         limit: Bytes of output that are kept.
 
     Raises:
-        SandboxError: If the sandbox failed before the program could begin.
+        SandboxError: If the sandbox failed, and not the program.
     """
     started = time.monotonic()
     channel = Channel(program, limit)
@@ -241,13 +278,13 @@ def run_program(program: Program, stdin: bytes, timeout: float, limit: int) -> R
         ended = channel.run_until(channel.close_stdin, started + timeout)
         if ended:
             ended = channel.run_until(lambda: False, started + timeout)
+        status = _exit_code(program.process) if ended else None
         program.kill()
         if ended and program.broke():
             detail = channel.output.text()
-            raise SandboxError(f"the sandbox could not begin: {detail}", "permit user namespaces, or run as root")
-        status = program.process.returncode
+            raise SandboxError(f"the sandbox could not run a program: {detail}", "see mlgym-synth doctor")
         return Result(
-            exit_code=(status if status >= 0 else 128 - status) if ended else None,
+            exit_code=status,
             output=channel.output.text(),
             timed_out=not ended,
             truncated=channel.output.truncated,
@@ -257,6 +294,11 @@ def run_program(program: Program, stdin: bytes, timeout: float, limit: int) -> R
         channel.close()
 
 
+def _exit_code(process: Process) -> int:
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
 def kill_all(pids: list[int], number: int = signal.SIGKILL) -> None:
     """Sends a signal to processes; those that are gone already do not matter."""
     for pid in pids:
@@ -264,7 +306,7 @@ def kill_all(pids: list[int], number: int = signal.SIGKILL) -> None:
             os.kill(pid, number)
 
 
-def wait_for_death(process: subprocess.Popen[bytes], seconds: float = 5.0) -> None:
+def wait_for_death(process: Process, seconds: float = 5.0) -> None:
     """Waits for a process that has been killed.
 
     Raises:

@@ -28,6 +28,8 @@ class Spec:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables set for every command, besides PATH, HOME, LANG and thread counts."""
     limits: Limits = field(default_factory=Limits)
+    image: str = "tabular"
+    """Family image that containers are made of; other providers show the host's runtime."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,15 @@ import psutil
 
 from mlgym_synth.errors import SandboxError
 from mlgym_synth.sandboxes.cgroup import remove_group
+from mlgym_synth.sandboxes.mounts import unmount
 
 _GROUPS = "groups"
 _LOCK = "lock"
+_OWNERS_ATTRIBUTES = ("user.", "system.posix_acl_")
+"""What an owner may set: words left for later, and access lists, which the next files would inherit."""
+
+_own: set[Path] = set()
+"""Folders of this process: with many of them, trying their locks at every start would take its time."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Scratch:
     def remove(self) -> None:
         """Removes the folder and all it holds."""
         _remove(self.path, self.lock)
+        _own.discard(self.path)
 
 
 def make_scratch() -> Scratch:
@@ -54,6 +61,7 @@ def make_scratch() -> Scratch:
             path = Path(tempfile.mkdtemp(dir=base))
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            _own.add(path)
             return Scratch(path, lock)
     except OSError as error:
         raise SandboxError(f"cannot use {base}: {error.strerror}", "set TMPDIR to a folder of yours") from error
@@ -70,8 +78,35 @@ def remove_tree(path: Path) -> None:
         subprocess.run(["/bin/rm", "-rf", "--one-file-system", str(path)], check=False)
 
 
+def empty_folder(path: Path, keep: frozenset[str] = frozenset(), mode: int = 0o755) -> None:
+    """Empties a folder that hostile code owned and filled, and takes back what it did to the folder itself.
+
+    Args:
+        path: The folder; it stays the same one.
+        keep: Names directly in it that stay.
+        mode: What its mode is to be.
+
+    Raises:
+        SandboxError: If something cannot be removed.
+    """
+    path.chmod(mode)
+    for attribute in os.listxattr(path):
+        if attribute.startswith(_OWNERS_ATTRIBUTES):
+            os.removexattr(path, attribute)
+    with os.scandir(path) as entries:
+        found = [entry for entry in entries if entry.name not in keep]
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            remove_tree(path / entry.name)
+        else:
+            (path / entry.name).unlink()
+    left = set(os.listdir(path)) - keep  # noqa: PTH208  (names, not paths)
+    if left:
+        raise SandboxError(f"{path} cannot be emptied of {sorted(left)[:3]}", "stop the sandbox, and start another")
+
+
 def _reap(base: Path) -> None:
-    for path in base.iterdir():
+    for path in set(base.iterdir()) - _own:
         try:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -94,11 +129,11 @@ def _reap(base: Path) -> None:
 def _kill_unborn(path: Path) -> None:
     """Kills what waits for ever: a bwrap whose owner was killed before it had asked to die with it.
 
-    Its command names the folder of its sandbox, and has not begun to run in it.
+    It is called by the name of its sandbox's folder, and has not begun to run in it.
     """
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.name() == "bwrap" and any(word.startswith(f"{path}/") for word in process.cmdline()):
+            if process.name() == "bwrap" and process.cmdline()[:1] == [path.name]:
                 process.kill()
 
 
@@ -107,6 +142,7 @@ def _remove(path: Path, lock: int) -> None:
     with contextlib.suppress(FileNotFoundError):
         for part in path.iterdir():
             if part.is_dir() and not part.is_symlink():
+                unmount(part)
                 remove_tree(part)
             elif part.name != _LOCK:
                 part.unlink()

@@ -25,9 +25,9 @@ _SWEEP_SECONDS = 0.02
 # 250 is the report, 251 the output. The trap ends a command, even a loop of builtins, when the session asks for it.
 # `set -e` is the affair of the command that says it: the next one begins without.
 _PROLOGUE = r"""exec 250>&2 251>&1 2>&1
-readonly __mlgym_step='IFS= builtin read -r -d "" __mlgym_command
+readonly __mlgym_step='IFS= builtin read -r -d "" __mlgym_command || builtin exit
 . {script} </dev/null >&251 2>&251 250>&- 251>&-
-builtin printf "%s %s\0" "$?" "$PWD" >&250; builtin set +e'
+builtin printf "%s %s\0" "$?" "${PWD:-/}" >&250; builtin set +e'
 trap '[[ ${BASH_SOURCE-} ]] && return 124' RTMAX
 """
 _REPORT = re.compile(rb"(?:^|\0)(\d{1,3}) ([^\0]+)\0\Z")

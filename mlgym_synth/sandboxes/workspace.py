@@ -96,6 +96,7 @@ def copy_tree(source: Path, target: Path, limit: int, owner: int, leave_out: fro
 
     Raises:
         ValueError: If there is more than `limit`, or folders lie too deep in each other.
+        OSError: If what is copied changes in a way that leaves no copy of any one moment.
     """
     left = limit
     for parts, status in list_tree(source):
@@ -112,8 +113,10 @@ def copy_tree(source: Path, target: Path, limit: int, owner: int, leave_out: fro
         elif stat.S_ISREG(status.st_mode):
             content = read_file(source, parts, left)
             left -= len(content)
-            place.write_bytes(content)
-            place.chmod(status.st_mode & 0o777 | 0o600)
+            # Made new, never through a link: a folder that changes can name one entry twice, first as a link.
+            with place.open("xb") as stream:
+                stream.write(content)
+                os.fchmod(stream.fileno(), status.st_mode & 0o777 | 0o600)
         else:
             continue
         if os.geteuid() == 0:
@@ -122,7 +125,7 @@ def copy_tree(source: Path, target: Path, limit: int, owner: int, leave_out: fro
 
 @contextlib.contextmanager
 def _open_folder(root: Path, parts: tuple[str, ...], make_for: int | None = None) -> Iterator[int]:
-    folder = os.open(root, _FOLDER)
+    folder = os.open(root, _FOLDER & ~os.O_NOFOLLOW)  # the host's own, and maybe named by a descriptor
     try:
         for part in parts:
             if make_for is not None:

@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 
 from mlgym_synth.datasets.prepare import Prepared
+from mlgym_synth.images.thin import dockerfile
 from mlgym_synth.metrics import functions, registry
 from mlgym_synth.metrics import submission as submission_parser
 from mlgym_synth.tasks.mlgym_yaml import DatasetConfig, TaskConfig
@@ -39,7 +40,7 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701  (the products are Python, Markdown and Dockerfiles, not HTML)
+    autoescape=False,  # noqa: S701  (the products are Python and Markdown, not HTML)
 )
 
 
@@ -263,7 +264,7 @@ def _files(
         dataset=dataset,
         starter={name: source.encode() for name, source in starter.items()},
         hidden={name: source.encode() for name, source in hidden.items()},
-        dockerfile=_render("Dockerfile.jinja", recipe=recipe, names=sorted(set(starter) - {"evaluate.py"})),
+        dockerfile=dockerfile(config.id, recipe.image, recipe.data is not None),
     )
 
 

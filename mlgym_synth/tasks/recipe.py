@@ -18,6 +18,11 @@ Category = Literal["data science", "vision", "language", "games", "reinforcement
 Direction = Literal["max", "min"]
 
 
+def image_tag(family: str) -> str:
+    """The name under which an engine knows a family image."""
+    return f"mlgym-synth/{family}:latest"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,7 +31,7 @@ class Source(_Strict):
     """Where the rows come from, pinned by the hash of the canonical table."""
 
     name: str
-    """`sklearn/<table>`, `text/<corpus>`, `file/<name>`; the part before the slash names the loader."""
+    """`sklearn/<table>`, `text/<corpus>`, `simulated/<system>`, `file/<name>`: before the slash the loader's name."""
     options: dict[str, Any] = {}
     """What the loader needs: patch size of an image, the path of a user's file, …"""
     licence: str
@@ -103,6 +108,8 @@ class Limits(_Strict):
     """Limits of the sandbox in which an agent works on the task."""
 
     memory_mb: int = 2048
+    cpus: float = 2.0
+    """Processors that may be kept busy at a time."""
     processes: int = 128
     disk_mb: int = 512
     output_kb: int = 32

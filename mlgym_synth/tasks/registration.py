@@ -15,6 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 NAMESPACE = "mlgym-synth"
 ENTRY_POINT = "mlgym_synth.environment:TaskEnv"
+VECTOR_ENTRY_POINT = "mlgym_synth.environment:TaskVectorEnv"
 SUITES_VARIABLE = "MLGYM_SYNTH_SUITES"
 
 
@@ -53,6 +54,7 @@ def register_suite(path: Path | str) -> list[str]:
         register(
             id=name,
             entry_point=ENTRY_POINT,
+            vector_entry_point=VECTOR_ENTRY_POINT,
             kwargs={"task_id": task_id, "suite": str(folder)},
             order_enforce=True,
         )

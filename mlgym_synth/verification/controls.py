@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlgym_synth.environment.grader import Grader
+from mlgym_synth.metrics.registry import get_metric
 from mlgym_synth.metrics.submission import SubmissionError
 from mlgym_synth.tasks.certificate import Check
 from mlgym_synth.tasks.outcomes import Verdict
@@ -43,12 +44,13 @@ def csv_controls(task: Task, data: Path, ids: Sequence[str], seeds: int) -> dict
     assert task.recipe.data is not None
     target = task.recipe.data.target
     seen = _column(data / "train.csv", target)
+    quantile = get_metric(task.recipe.scoring.metric).quantile
     sample = task.files.starter["sample_submission.csv"]
 
     def table(predictions: Sequence[str]) -> bytes:
         return submission_table((submission.id_column, target), zip(ids, predictions, strict=True))
 
-    controls = {name: [table([value] * len(ids))] for name, value in _constants(submission, seen).items()}
+    controls = {name: [table([value] * len(ids))] for name, value in _constants(submission, seen, quantile).items()}
     controls["random draws"] = [table(_generator(seed).choices(seen, k=len(ids))) for seed in range(seeds)]
     controls["sample submission"] = [sample]
     controls["shuffled sample"] = [_shuffled(sample, seed) for seed in range(seeds)]
@@ -82,11 +84,14 @@ def check_controls(errors: Mapping[str, str]) -> Check:
     return Check(name="controls", verdict=Verdict.PASS, detail=f"scored: {', '.join(errors)}")
 
 
-def _constants(submission: CsvSubmission, seen: Sequence[str]) -> dict[str, str]:
+def _constants(submission: CsvSubmission, seen: Sequence[str], quantile: float | None) -> dict[str, str]:
     if submission.target_kind == "label":
         return {"majority label": min(Counter(seen).items(), key=lambda item: (-item[1], item[0]))[0]}
     numbers = [float(value) for value in seen]
-    return {"mean": repr(statistics.fmean(numbers)), "median": repr(statistics.median(numbers))}
+    constants = {"mean": repr(statistics.fmean(numbers)), "median": repr(statistics.median(numbers))}
+    if quantile is not None:
+        constants["quantile"] = repr(sorted(numbers)[int(quantile * (len(numbers) - 1))])
+    return constants
 
 
 def _column(path: Path, name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,25 @@ def test_verify_measures_the_same_anchors_again_and_writes_nothing_if_told(cli: 
     for name in ("floor", "baseline", "reference"):
         assert certificate["anchors"][name] == pytest.approx(getattr(anchors, name), abs=0.02), name
     assert TASK.certificate_path.read_bytes() == before
+
+
+@pytest.mark.isolated
+def test_verify_fresh_finds_a_certificate_that_claims_too_much(cli: Cli, tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    shutil.copytree(SMOKE.path, suite)
+    task = Suite.open(suite).task(TASK.id)
+    assert json.loads(done(cli, "verify", str(suite), "--resume", "--json")) == [], "all have verdicts"
+    arguments = ("verify", str(suite), "--ids", TASK.id, "--fresh", "--json")
+    done(cli, *arguments)
+    certificate = task.certificate
+    assert certificate is not None and certificate.anchors is not None
+    anchors = certificate.anchors
+    claimed = anchors.model_copy(update={"floor": 2 * anchors.floor - anchors.reference})
+    certificate.model_copy(update={"anchors": claimed}).write(task.certificate_path)
+    before = task.certificate_path.read_bytes()
+    result = cli(*arguments)
+    assert (result.returncode, TASK.id in result.stderr) == (1, True)
+    assert task.certificate_path.read_bytes() == before
 
 
 @pytest.mark.isolated

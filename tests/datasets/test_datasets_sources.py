@@ -29,7 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_source_loads_in_canonical_form_and_the_same_twice(name: str) -> None:
     table = load_source(name)
     assert revision(table) == revision(load_source(name))
-    assert table.licence in {"BSD-3-Clause", "CC-BY-2.0", "PSF-2.0", "Unicode-3.0"}
+    assert table.licence in {"Apache-2.0", "BSD-3-Clause", "CC-BY-2.0", "PSF-2.0", "Unicode-3.0"}
     assert table.description.endswith(".")
     for column in table.frame.columns:
         assert is_text(table.frame[column]) or table.frame[column].dtype in (np.int64, np.float64)

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -127,13 +127,20 @@ def table(ids: list[str], predictions: Any) -> bytes:
     return f"id,target\n{rows}".encode()
 
 
-def ask(path: Path, operation: str, content: bytes) -> dict[str, Any]:
+class Answer(NamedTuple):
+    """What a client of the grader is told to do."""
+
+    status: int
+    text: str
+
+
+def ask(path: Path, operation: str, content: bytes) -> Answer:
     """What the grader at a socket answers to a well-formed request."""
     header = json.dumps({"op": operation, "size": len(content)}).encode()
     return exchange(path, struct.pack(">I", len(header)) + header + content)
 
 
-def exchange(path: Path, request: bytes) -> dict[str, Any]:
+def exchange(path: Path, request: bytes) -> Answer:
     """What the grader at a socket answers to any bytes, after which the client closes its sending end."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(str(path))
@@ -141,5 +148,6 @@ def exchange(path: Path, request: bytes) -> dict[str, Any]:
         client.shutdown(socket.SHUT_WR)
         with client.makefile("rb") as stream:
             (length,) = struct.unpack(">I", stream.read(4))
-            answer: dict[str, Any] = json.loads(stream.read(length))
-            return answer
+            status, *text = stream.read(length)
+            assert len(text) == length - 1
+            return Answer(status, bytes(text).decode())

@@ -28,7 +28,7 @@ def test_check_env(task_id: str) -> None:
 
 @pytest.mark.isolated
 def test_make_vec_steps_several_environments() -> None:
-    envs = gym.make_vec(f"mlgym-synth/{IDS[0]}", num_envs=2, vectorization_mode="sync", max_steps=3)
+    envs = gym.make_vec(f"mlgym-synth/{IDS[0]}", num_envs=2, max_steps=3)
     try:
         observations, _ = envs.reset(seed=1)
         assert len(observations) == 2

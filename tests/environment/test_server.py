@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,8 @@ from mlgym_synth.environment.server import CONNECTIONS, GraderServer
 
 @pytest.fixture
 def serving(csv_grader: Grader, tmp_path: Path) -> Iterator[GraderServer]:
-    serving = GraderServer(Grading(csv_grader), tmp_path / "grader.sock")
+    serving = GraderServer(tmp_path / "grader.sock")
+    serving.begin(Grading(csv_grader))
     yield serving
     serving.close()
 
@@ -42,9 +46,12 @@ def header(value: object) -> bytes:
 
 
 def test_validate_and_submit(serving: GraderServer, submission: bytes) -> None:
-    assert ask(serving.path, "validate", submission)["left"] == 2
-    assert ask(serving.path, "submit", submission)["receipt"]["bytes"] == len(submission)
-    assert not ask(serving.path, "submit", submission)["ok"]
+    status, text = ask(serving.path, "validate", submission)
+    assert (status, text.splitlines()[1:]) == (0, ["validations left: 2"])
+    status, text = ask(serving.path, "submit", submission)
+    assert (status, json.loads(text.splitlines()[-1])["bytes"]) == (0, len(submission))
+    status, text = ask(serving.path, "submit", submission)
+    assert (status, text) == (1, "not accepted: the episode is over: a submission was taken or a limit reached\n")
 
 
 @pytest.mark.parametrize(
@@ -64,9 +71,9 @@ def test_validate_and_submit(serving: GraderServer, submission: bytes) -> None:
     ],
 )
 def test_a_malformed_request_gets_an_error(serving: GraderServer, request_bytes: bytes) -> None:
-    answer = exchange(serving.path, request_bytes)
-    assert not answer["ok"]
-    assert answer["error"]
+    status, text = exchange(serving.path, request_bytes)
+    assert status == 1
+    assert text.startswith("not accepted: the ")
 
 
 @given(request_bytes=st.binary(max_size=64))
@@ -75,7 +82,7 @@ def test_any_bytes_leave_the_server_serving(serving: GraderServer, submission: b
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(serving.path))
         client.sendall(request_bytes)
-    assert ask(serving.path, "validate", b"")["left"] == 3
+    assert "(validations left: 3)" in ask(serving.path, "validate", b"").text
 
 
 def test_silent_clients_do_not_block_others_and_are_limited(serving: GraderServer, submission: bytes) -> None:
@@ -84,10 +91,10 @@ def test_silent_clients_do_not_block_others_and_are_limited(serving: GraderServe
         client = socket.socket(socket.AF_UNIX)
         client.connect(str(serving.path))
         silent.append(client)
-    assert ask(serving.path, "validate", submission)["ok"]
+    assert ask(serving.path, "validate", submission).status == 0
     for client in silent:
         client.close()
-    assert ask(serving.path, "submit", submission)["ok"]
+    assert ask(serving.path, "submit", submission).status == 0
 
 
 def test_more_clients_than_slots_are_turned_away(serving: GraderServer) -> None:
@@ -125,12 +132,63 @@ def test_a_request_left_over_from_one_episode_does_not_reach_the_next(
             with contextlib.suppress(ConnectionResetError):
                 late.recv(1 << 16)
         assert not following.submitted
-    assert ask(serving.path, "submit", submission)["ok"]
+    assert ask(serving.path, "submit", submission).status == 0
     assert following.submitted
 
 
+def test_between_episodes_clients_are_turned_away(serving: GraderServer, csv_grader: Grader, submission: bytes) -> None:
+    serving.begin(None)
+    with pytest.raises((OSError, struct.error)):  # closed before it is read from, or before the answer
+        ask(serving.path, "submit", submission)
+    following = Grading(csv_grader)
+    serving.begin(following)
+    assert ask(serving.path, "submit", submission).status == 0
+    assert following.submitted
+
+
+def test_one_thread_serves_many(csv_grader: Grader, tmp_path: Path, submission: bytes) -> None:
+    servers = [GraderServer(tmp_path / str(index)) for index in range(30)]
+    for each in servers:
+        each.begin(Grading(csv_grader))
+    names = [thread.name for thread in threading.enumerate()]
+    assert names.count("grader") == 1
+    with ThreadPoolExecutor(30) as clients:
+        answers = list(clients.map(lambda each: ask(each.path, "validate", submission), servers))
+    assert {status for status, _ in answers} == {0}
+    for each in servers:
+        each.close()
+
+
+def test_an_episode_does_not_wait_for_another(csv_grader: Grader, tmp_path: Path, submission: bytes) -> None:
+    slow, fast = GraderServer(tmp_path / "slow"), GraderServer(tmp_path / "fast")
+    stalled = Grading(csv_grader)
+    slow.begin(stalled)
+    fast.begin(Grading(csv_grader))
+    with ThreadPoolExecutor(1) as clients, stalled._lock:  # as while a judge runs
+        waiting = clients.submit(ask, slow.path, "validate", submission)
+        for _ in range(3):
+            assert ask(fast.path, "validate", submission).status == 0
+        assert not waiting.done()
+        stalled._lock.release()
+        assert waiting.result(60).status == 0
+        stalled._lock.acquire()
+    slow.close()
+    fast.close()
+
+
+def test_a_forked_process_serves_by_itself(serving: GraderServer, csv_grader: Grader, tmp_path: Path) -> None:
+    """As gymnasium's AsyncVectorEnv makes them."""
+    child = os.fork()
+    if child == 0:
+        mine = GraderServer(tmp_path / "mine.sock")
+        mine.begin(Grading(csv_grader))
+        os._exit(0 if "(validations left: 3)" in ask(mine.path, "validate", b"").text else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert "(validations left: 3)" in ask(serving.path, "validate", b"").text
+
+
 def test_others_may_connect_and_closing_removes_the_socket(csv_grader: Grader, tmp_path: Path) -> None:
-    serving = GraderServer(Grading(csv_grader), tmp_path / "grader.sock")
+    serving = GraderServer(tmp_path / "grader.sock")
     assert serving.path.stat().st_mode & 0o777 == 0o666
     serving.close()
     serving.close()
@@ -140,7 +198,7 @@ def test_others_may_connect_and_closing_removes_the_socket(csv_grader: Grader, t
 def test_a_long_path_is_no_obstacle(csv_grader: Grader, tmp_path: Path) -> None:
     folder = tmp_path / ("d" * 120)
     folder.mkdir()
-    serving = GraderServer(Grading(csv_grader), folder / "grader.sock")
+    serving = GraderServer(folder / "grader.sock")
     serving.begin(Grading(csv_grader))
     serving.close()
 
@@ -202,6 +260,34 @@ def test_the_client_fails_with_one_line(
     assert ended.stdout == ""
     assert message in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0\0", b"\0\0\0\x09\0", b"\0\0\0\x09\0half"])
+def test_the_client_fails_with_one_line_where_the_answer_is_cut_short(
+    client: Client, serving: GraderServer, tmp_path: Path, answer: bytes
+) -> None:
+    (tmp_path / "submission.csv").write_bytes(b"id,target\n")
+    serving.close()
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as clients:
+        listener.bind(str(serving.path))
+        listener.listen()
+        asked = clients.submit(client, "validate")
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(answer)
+        ended = asked.result()
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "cannot reach the grader: ConnectionError: it left without an answer\n"
+
+
+def test_the_client_imports_nothing_that_is_slow(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "submission.csv").write_bytes(b"")
+    source = Path(server.__file__).parent / "files" / "grader_client.py"
+    listed = subprocess.run([sys.executable, "-I", "-S", "-X", "importtime", source], capture_output=True, text=True)
+    imported = {line.rsplit("|")[-1].strip() for line in listed.stderr.splitlines() if line.startswith("import time:")}
+    assert "_socket" in imported
+    assert not imported & {"json", "re", "enum", "socket", "struct", "selectors", "pathlib", "typing"}
 
 
 def test_the_client_fails_with_one_line_where_nobody_serves(

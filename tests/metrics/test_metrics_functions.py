@@ -77,6 +77,42 @@ def test_spearman_equals_scipy(rows: list[tuple[float, float]]) -> None:
     assert functions.spearman(truth, predicted) == pytest.approx(expected, abs=1e-12)
 
 
+@given(st.lists(st.tuples(st.integers(0, 50), st.floats(0.01, 1e4)), min_size=1, max_size=60))
+def test_poisson_deviance_equals_scikit_learn(rows: list[tuple[int, float]]) -> None:
+    truth, predicted = _pair(rows)
+    expected = sk.mean_poisson_deviance(truth, predicted)
+    assert functions.poisson_deviance(truth.astype(float), predicted) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@given(st.one_of(NUMBERS, COARSE))
+def test_pinball_loss_equals_scikit_learn(rows: list[tuple[float, float]]) -> None:
+    truth, predicted = _pair(rows)
+    for level, function in ((0.1, functions.pinball_10), (0.9, functions.pinball_90)):
+        assert function(truth, predicted) == pytest.approx(
+            sk.mean_pinball_loss(truth, predicted, alpha=level), rel=1e-12
+        )
+
+
+@given(st.lists(st.tuples(st.integers(0, 1).map(float), st.integers(0, 8).map(lambda x: x / 8)), min_size=1))
+def test_metrics_of_events_equal_scikit_learn(rows: list[tuple[float, float]]) -> None:
+    truth, predicted = _pair(rows)
+    same = pytest.approx
+    assert functions.log_loss(truth, predicted) == same(sk.log_loss(truth, predicted, labels=[0, 1]), rel=1e-9)
+    assert functions.average_precision(truth, predicted) == same(
+        _quiet(sk.average_precision_score, truth, predicted), abs=1e-12
+    )
+    expected = 0.5 if len(set(truth)) == 1 else sk.roc_auc_score(truth, predicted)
+    assert functions.roc_auc(truth, predicted) == same(expected, abs=1e-12)
+
+
+def test_impossible_predictions_of_counts_and_probabilities_are_clipped() -> None:
+    assert functions.poisson_deviance(np.array([1.0]), np.array([-3.0])) == functions.poisson_deviance(
+        np.array([1.0]), np.array([1e-6])
+    )
+    assert functions.log_loss(np.array([1.0]), np.array([7.0])) == pytest.approx(0, abs=1e-12)
+    assert 30 < functions.log_loss(np.array([1.0]), np.array([-7.0])) < 40
+
+
 @pytest.mark.parametrize("value", [0.1, 0.3, 1e15 + 0.3])
 def test_a_constant_truth_is_seen_in_spite_of_rounding(value: float) -> None:
     truth = np.full(7, value)

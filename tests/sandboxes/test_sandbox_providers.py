@@ -11,10 +11,9 @@ def test_process_needs_permission() -> None:
         create(Spec(), "process")
 
 
-@pytest.mark.parametrize("name", ["docker", "podman", "chroot"])
-def test_an_unknown_provider_names_those_that_exist(name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}.*auto, bubblewrap, process"):
-        create(Spec(), name)
+def test_an_unknown_provider_names_those_that_exist() -> None:
+    with pytest.raises(InputError, match=r"chroot.*auto, bubblewrap, docker, podman, process"):
+        create(Spec(), "chroot")
 
 
 def test_auto_never_takes_what_does_not_isolate() -> None:

@@ -9,71 +9,35 @@ import os
 import random
 import subprocess
 import sys
-import types
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from code_plays import CODE_FAMILIES as FAMILIES
+from code_plays import answer, baseline_of, controls_of, draft, load, play
 
-from mlgym_synth.synthesis.templates.caching import CACHE_EVICTION
-from mlgym_synth.synthesis.templates.control import CLASSIC_CONTROL
-from mlgym_synth.synthesis.templates.family import Family
 from mlgym_synth.synthesis.templates.games import GAMES, REPEATED_GAME
-from mlgym_synth.synthesis.templates.packing import ONLINE_BIN_PACKING
 from mlgym_synth.tasks.suite import TaskFiles
 
-FAMILIES = {family.name: family for family in (REPEATED_GAME, CLASSIC_CONTROL, ONLINE_BIN_PACKING, CACHE_EVICTION)}
-# Seeds of knobs that cover the games, the three systems with and without velocities, and the item distributions.
+# Seeds of knobs that cover the games, systems, distributions, plans, shops, problems, grounds, goods and changes.
 DRAWS = [
     *(("repeated-game", seed) for seed in (0, 1, 2, 7)),
     *(("classic-control", seed) for seed in (0, 1, 6, 7, 26)),
     *(("online-bin-packing", seed) for seed in (0, 1, 3)),
     *(("cache-eviction", seed) for seed in (3, 12)),
+    *(("shop-scheduling", seed) for seed in (0, 3, 5)),
+    *(("vehicle-routing", seed) for seed in (0, 2, 4, 5, 7)),
+    *(("graph-labelling", seed) for seed in (0, 2, 4, 5, 7)),
+    *(("slippery-grid", seed) for seed in (1, 5)),
+    *(("inventory-control", seed) for seed in (0, 3, 5)),
+    *(("changing-bandit", seed) for seed in (0, 3, 5)),
+    *(("connection-game", seed) for seed in (0, 3)),
+    *(("one-card-poker", seed) for seed in (0, 1)),
 ]
 NAMES = [f"{family}-{seed}" for family, seed in DRAWS]
 every_draw = pytest.mark.parametrize(("name", "seed"), DRAWS, ids=NAMES)
 every_family = pytest.mark.parametrize("name", FAMILIES)
-
-
-@cache
-def draft(name: str, seed: int, salt: str = "salt") -> TaskFiles:
-    family: Family = FAMILIES[name]
-    return family.draft(f"{name}-{seed}", family.knobs(random.Random(seed)), salt)
-
-
-def load(source: bytes, name: str) -> types.ModuleType:
-    module = types.ModuleType(name)
-    exec(compile(source, name, "exec"), module.__dict__)
-    return module
-
-
-def play(files: TaskFiles, submission: bytes, part: str = "private") -> list[float]:
-    """The judge's scores of a submission, with calls and results going through JSON as they do between two boxes."""
-    player = load(submission, "submission")
-
-    def call(function: str, arguments: list[list[Any]]) -> list[Any]:
-        copies = json.loads(json.dumps(arguments, allow_nan=False))
-        return list(json.loads(json.dumps([getattr(player, function)(*each) for each in copies])))
-
-    scores: list[float] = load(files.hidden["judge.py"], "judge").judge(part, call)
-    return scores
-
-
-def answer(files: TaskFiles, value: Any) -> list[float]:
-    """The judge's scores where every result is `value`."""
-    judge = load(files.hidden["judge.py"], "judge").judge
-    scores: list[float] = judge("private", lambda function, arguments: [value for _ in arguments])
-    return scores
-
-
-def baseline_of(files: TaskFiles) -> bytes:
-    return files.starter[files.recipe.submission.file]
-
-
-def controls_of(files: TaskFiles) -> dict[str, bytes]:
-    return {name: source for name, source in files.hidden.items() if name.startswith("controls/")}
 
 
 def simulate(folder: Path, files: TaskFiles, *arguments: str, source: bytes | None = None) -> float:
@@ -157,6 +121,14 @@ def test_knobs_are_plain_json_and_make_distinct_tasks(name: str) -> None:
         ("classic-control", 0, [1e9, math.nan, math.inf, True, "left", None]),
         ("classic-control", 1, [2, -1, 1.0, True, [1], None]),
         ("classic-control", 6, [3, -1, 1.0, False, "up", None]),
+        ("shop-scheduling", 3, [None, "first", [], [0] * 18, [0.0, *range(1, 18)], [True, *range(18)], [[0]]]),
+        ("vehicle-routing", 2, [None, 1, [1], [[0]], [[1, 1]], [[1], [2]], [[1.0]], [[True]], [["a"]], [[-1]]]),
+        ("graph-labelling", 2, [None, [], ["red"] * 50, [0] * 49, [0.0] * 50, [True] * 50, [50] * 50, [0] * 50]),
+        ("slippery-grid", 1, [None, "east", [4] * 36, [-1] * 36, [1.0] * 36, [True] * 36, [[1]] * 36, [1] * 35]),
+        ("inventory-control", 0, [-1, 1.0, math.inf, math.nan, True, None, "all", 10**9, [1]]),
+        ("changing-bandit", 0, [-1, 6, 0.0, False, None, "best"]),
+        ("connection-game", 3, [-1, 8, 0.0, False, None, "centre", [0]]),
+        ("one-card-poker", 0, [-1, 3, 1.0, True, None, "call"]),
     ],
 )
 def test_illegal_results_are_named_to_the_agent(name: str, seed: int, bad: list[Any]) -> None:

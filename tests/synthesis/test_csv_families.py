@@ -30,8 +30,20 @@ from mlgym_synth.synthesis.templates import FAMILIES, QUICKSTART
 from mlgym_synth.synthesis.templates.family import literal, render
 from mlgym_synth.synthesis.templates.table import sort_columns, table_draft, table_topics
 from mlgym_synth.tasks.recipe import CsvSubmission
-from mlgym_synth.tasks.suite import TaskFiles
+from mlgym_synth.tasks.suite import TaskFiles, write_task
+from mlgym_synth.verification.controls import csv_controls
 
+SIMULATED = [
+    "series-forecasting",
+    "system-identification",
+    "signal-classification",
+    "event-detection",
+    "count-regression",
+    "quantile-regression",
+    "interaction-prediction",
+    "image-measurement",
+    "language-identification",
+]
 NAMES = [
     "tabular-classification",
     "tabular-regression",
@@ -39,6 +51,7 @@ NAMES = [
     "image-inpainting",
     "text-classification",
     "name-script",
+    *SIMULATED,
 ]
 every_family = pytest.mark.parametrize("name", NAMES)
 
@@ -158,7 +171,9 @@ def test_transforms_are_the_troubles_that_the_text_names(name: str) -> None:
             assert (phrase in text) == (trouble in made), (trouble, text)
 
 
-@pytest.mark.parametrize(("name", "seed"), [(name, seed) for name in NAMES for seed in (1, 2)])
+@pytest.mark.parametrize(
+    ("name", "seed"), [(name, seed) for name in NAMES for seed in (1, 2) if name not in SIMULATED or seed == 1]
+)
 def test_scripts_run_and_write_valid_submissions(name: str, seed: int, tmp_path: Path) -> None:
     files = draft(name, seed)
     for script in (files.starter["baseline.py"], files.hidden["reference.py"]):
@@ -170,6 +185,48 @@ def test_quickstart_has_room_between_constant_baseline_and_reference(
     name: str, knobs: dict[str, Any], tmp_path: Path
 ) -> None:
     check_order(FAMILIES[name].draft(f"{name}-first", knobs, "salt"), tmp_path)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_simulations_are_seeded_by_the_salt_and_by_nothing_that_agents_see(name: str) -> None:
+    one, other = draft(name), draft(name, salt="pepper")
+    assert one.recipe.data is not None and other.recipe.data is not None
+    seed = one.recipe.data.source.options["seed"]
+    assert seed != other.recipe.data.source.options["seed"]
+    public = [one.config.to_yaml().encode(), one.dockerfile.encode(), *one.starter.values()]
+    public += [path.read_bytes() for path in prepare(one.recipe).public.iterdir()]
+    for secret in (seed, one.recipe.data.split.salt):
+        assert not any(secret.encode() in content for content in public)
+
+
+@pytest.mark.parametrize("name", ["series-forecasting", "system-identification", "signal-classification"])
+def test_no_readings_of_a_test_row_are_in_a_training_row(name: str) -> None:
+    files = draft(name)
+    train, test = (pd.read_csv(prepare(files.recipe).public / part) for part in ("train.csv", "test.csv"))
+    columns = [column for column in test.columns if column.rpartition("_")[2].isdigit()]
+    windows = [
+        {row[at : at + 4] for row in map(tuple, table[columns].to_numpy()) for at in range(3)}
+        for table in (train, test)
+    ]
+    shared = {window for window in windows[0] & windows[1] if len(set(window)) > 2}
+    assert len(shared) <= 0.01 * len(windows[1])
+
+
+def test_a_forecast_lies_beyond_all_that_is_shown() -> None:
+    for seed in range(8):
+        files = draft("series-forecasting", seed)
+        shown = pd.read_csv(prepare(files.recipe).public / "test.csv").columns
+        prefix, _, place = target_of(files).rpartition("_")
+        last = max(int(name.rpartition("_")[2]) for name in shown if name.startswith(f"{prefix}_"))
+        assert int(place) - last == files.recipe.knobs["horizon"]
+
+
+def test_quantile_tasks_are_held_against_the_constant_that_suits_the_metric(tmp_path: Path) -> None:
+    files = draft("quantile-regression")
+    prepared = prepare(files.recipe)
+    controls = csv_controls(write_task(tmp_path, files), prepared.public, prepared.labels().ids, seeds=1)
+    scores = {name: score(files, content) for name, (content,) in controls.items()}
+    assert max(scores, key=scores.__getitem__) == "quantile"
 
 
 def test_scripts_repeat_themselves(tmp_path: Path) -> None:

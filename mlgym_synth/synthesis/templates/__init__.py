@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from mlgym_synth.synthesis.templates.bandits import CHANGING_BANDIT
 from mlgym_synth.synthesis.templates.caching import CACHE_EVICTION
+from mlgym_synth.synthesis.templates.connection import CONNECTION_GAME
 from mlgym_synth.synthesis.templates.control import CLASSIC_CONTROL
+from mlgym_synth.synthesis.templates.events import EVENT_DETECTION
 from mlgym_synth.synthesis.templates.family import Family, Knobs
 from mlgym_synth.synthesis.templates.games import REPEATED_GAME
-from mlgym_synth.synthesis.templates.language import NAME_SCRIPT, TEXT_CLASSIFICATION
+from mlgym_synth.synthesis.templates.graphs import GRAPH_LABELLING
+from mlgym_synth.synthesis.templates.gridworld import SLIPPERY_GRID
+from mlgym_synth.synthesis.templates.interactions import INTERACTION_PREDICTION
+from mlgym_synth.synthesis.templates.inventory import INVENTORY_CONTROL
+from mlgym_synth.synthesis.templates.language import LANGUAGE_IDENTIFICATION, NAME_SCRIPT, TEXT_CLASSIFICATION
+from mlgym_synth.synthesis.templates.measurement import IMAGE_MEASUREMENT
 from mlgym_synth.synthesis.templates.packing import ONLINE_BIN_PACKING
+from mlgym_synth.synthesis.templates.poker import ONE_CARD_POKER
+from mlgym_synth.synthesis.templates.routing import VEHICLE_ROUTING
+from mlgym_synth.synthesis.templates.scheduling import SHOP_SCHEDULING
+from mlgym_synth.synthesis.templates.series import SERIES_FORECASTING, SIGNAL_CLASSIFICATION, SYSTEM_IDENTIFICATION
+from mlgym_synth.synthesis.templates.skewed import COUNT_REGRESSION, QUANTILE_REGRESSION
 from mlgym_synth.synthesis.templates.table import TABLE
 from mlgym_synth.synthesis.templates.tabular import TABULAR_CLASSIFICATION, TABULAR_REGRESSION
 from mlgym_synth.synthesis.templates.vision import IMAGE_CLASSIFICATION, IMAGE_INPAINTING
@@ -25,6 +38,23 @@ FAMILIES: dict[str, Family] = {
         IMAGE_INPAINTING,
         NAME_SCRIPT,
         CACHE_EVICTION,
+        SHOP_SCHEDULING,
+        VEHICLE_ROUTING,
+        GRAPH_LABELLING,
+        SLIPPERY_GRID,
+        INVENTORY_CONTROL,
+        CHANGING_BANDIT,
+        CONNECTION_GAME,
+        ONE_CARD_POKER,
+        SERIES_FORECASTING,
+        SYSTEM_IDENTIFICATION,
+        SIGNAL_CLASSIFICATION,
+        EVENT_DETECTION,
+        COUNT_REGRESSION,
+        QUANTILE_REGRESSION,
+        INTERACTION_PREDICTION,
+        IMAGE_MEASUREMENT,
+        LANGUAGE_IDENTIFICATION,
         TABLE,
     )
 }

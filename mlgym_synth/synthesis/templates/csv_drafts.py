@@ -28,6 +28,12 @@ SCIKIT_SCORING = {
     "median_ae": "neg_median_absolute_error",
     "r2": "r2",
     "spearman": "r2",
+    "poisson_deviance": "neg_mean_poisson_deviance",
+    "pinball_10": "neg_mean_absolute_error",
+    "pinball_90": "neg_mean_absolute_error",
+    "log_loss": "neg_log_loss",
+    "roc_auc": "roc_auc",
+    "average_precision": "average_precision",
 }
 """What scikit-learn calls a metric, or the nearest that it has: baselines report it in cross-validation."""
 

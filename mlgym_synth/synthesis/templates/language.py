@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from mlgym_synth.datasets.simulated.tongues import LANGUAGES
 from mlgym_synth.datasets.sources import load_source
 from mlgym_synth.synthesis.templates.csv_drafts import CsvDraft, draft_csv
 from mlgym_synth.synthesis.templates.family import Family, Knobs
+from mlgym_synth.synthesis.templates.simulated import draw_options, simulation
 from mlgym_synth.tasks.recipe import Transform
 from mlgym_synth.tasks.suite import TaskFiles
 
 METRICS = ["accuracy", "balanced_accuracy", "macro_f1", "mcc"]
 TEST_SHARE = 0.5
 MOST_TEST_ROWS = 1200
+TONGUE_ROWS = 2400
+"""Sentences in the languages of a task, about."""
 
 PACKAGES = ["distutils", "idlelib", "lib2to3", "mail", "test", "tkinter", "turtle", "web"]
 SCRIPTS = [
@@ -114,6 +118,48 @@ def _draft_names(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
     return draft_csv(task_id, knobs, salt, family=NAME_SCRIPT.name, category="language", draft=draft)
 
 
+def _tongue_knobs(rng: random.Random) -> Knobs:
+    return {
+        "classes": sorted(rng.sample(LANGUAGES, rng.choice([6, 8, 10, 12]))),
+        "metric": rng.choice(METRICS),
+        "rows_per_class": rng.choice([20, 30, 50, 80]),
+        "drop_words": 0.0,
+        "label_noise": rng.choice([0.0, 0.0, 0.1, 0.2]),
+        "options": draw_options(
+            rng,
+            {"kinship": [0.5, 0.7, 0.85], "words": [2, 3, 4, 5], "vocabulary": [200, 400, 800]},
+        ),
+    }
+
+
+def _draft_tongues(task_id: str, knobs: Knobs, salt: str) -> TaskFiles:
+    classes, options = knobs["classes"], knobs["options"]
+    rows = round(TONGUE_ROWS * len(LANGUAGES) / len(classes))
+    draft = CsvDraft(
+        title=f"Which of {len(classes)} invented languages a sentence is in",
+        goal=f"""
+            Each text is a sentence of {options["words"]} words in one of {len(classes)} invented languages:
+            {_listed(classes)}. Say in which. About {options["kinship"]:.0%} of the words of a language are those of its
+            kin with one sound changed.
+
+            {_troubles(knobs)} Many words of the test sentences are in no training sentence, but each
+            language has its own sounds and its own way of putting them together.
+        """,
+        columns="Each row is a sentence, in the column `text`. `language` is the target.",
+        source="simulated/tongues",
+        options=simulation(salt, rows, options),
+        target="language",
+        target_kind="label",
+        metric=knobs["metric"],
+        test_rows=MOST_TEST_ROWS,
+        train_rows=knobs["rows_per_class"] * len(classes),
+        templates="text/",
+        transforms=_transforms(knobs),
+        values={"units": "words", "vectorizer": "", "names": True},
+    )
+    return draft_csv(task_id, knobs, salt, family=LANGUAGE_IDENTIFICATION.name, category="language", draft=draft)
+
+
 def _transforms(knobs: Knobs) -> list[Transform]:
     options = {"drop_words": {"rate": knobs["drop_words"]}, "label_noise": {"rate": knobs["label_noise"]}}
     return [
@@ -155,4 +201,12 @@ NAME_SCRIPT = Family(
     description="Tell the writing system of a character from its enciphered name.",
     knobs=_name_knobs,
     draft=_draft_names,
+)
+
+LANGUAGE_IDENTIFICATION = Family(
+    name="language-identification",
+    category="language",
+    description="Tell the language of a sentence among invented languages, some of them kin.",
+    knobs=_tongue_knobs,
+    draft=_draft_tongues,
 )

@@ -1,0 +1,1 @@
+"""Simulated systems as sources: small seeded models in numpy whose parameters are options. One module a system."""
