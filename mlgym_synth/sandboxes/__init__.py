@@ -46,7 +46,10 @@ def create(spec: Spec, provider: str = "auto", allow_unsafe: bool = False) -> Sa
 def probe() -> list[Probe]:
     """Tries every provider by using it; the first usable one that isolates is what `auto` takes."""
     found = [_probe_isolating(name) for name in _ISOLATING]
-    return [*found, Probe("process", True, False, "isolates nothing; needs --allow-unsafe")]
+    return [
+        *found,
+        Probe("process", True, False, f"isolates nothing; needs --allow-unsafe; {ProcessSandbox.unenforced}"),
+    ]
 
 
 @functools.cache

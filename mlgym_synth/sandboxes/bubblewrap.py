@@ -37,6 +37,8 @@ from mlgym_synth.sandboxes.scratch import empty_folder
 from mlgym_synth.sandboxes.seccomp import build_filter
 
 _INSIDE_USER = 1000
+_OWN_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Bubblewrap's own: it keeps a table of the machine's mounts, and its first process would keep its memory."""
 _DISK = "disk"
 _WORKSPACE = "workspace"
 
@@ -98,6 +100,8 @@ class BubblewrapSandbox(FolderSandbox):
         if self._root:
             open_to_others(self.spec, self._owner)
         arguments = [*self._namespace_arguments(), *self._mount_arguments(), "--chdir", WORKSPACE]
+        for name in _OWN_VARIABLES:
+            arguments += ["--unsetenv", name]
         self._inputs = {"--args": self._folder / "arguments"}
         self._inputs["--args"].write_bytes(b"".join(os.fsencode(word) + b"\0" for word in arguments))
         if (calls := build_filter()) is not None:
@@ -127,7 +131,7 @@ class BubblewrapSandbox(FolderSandbox):
                 [self._folder.name, *options, "--", *self._user_command(), *command],
                 stderr=stderr,
                 # Not --clearenv: the environment of bubblewrap itself can be read inside, too.
-                environment={**self._variables(), **environment},
+                environment={**_OWN_VARIABLES, **self._variables(), **environment},
                 pass_fds=tuple(passed.values()),
             )
         except OSError as error:

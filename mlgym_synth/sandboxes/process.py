@@ -83,6 +83,7 @@ class ProcessSandbox(FolderSandbox):
     provider = "process"
     isolates = False
     script = SCRIPT
+    unenforced = "memory per process and disk per file, not in total; processes and processors not limited"
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
@@ -109,11 +110,6 @@ class ProcessSandbox(FolderSandbox):
         super()._clear()
         for name in ("home", "tmp"):
             empty_folder(self._folder / name)
-
-    @property
-    def unenforced(self) -> str:
-        """Which limits it cannot enforce."""
-        return "memory per process and disk per file, not in total; processes and processors not limited"
 
     @property
     def _mount_points(self) -> frozenset[str]:

@@ -530,11 +530,18 @@ def test_a_server_inside_is_reached_inside(session: Session) -> None:
     assert session.run(f'python -c "{code}"').output == "b'hello'\n"
 
 
+VARIABLES = {"PATH", "HOME", "USER", "LANG", "TERM", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+VARIABLES |= {"PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH", "MLGYM_SEED", "PWD", "OLDPWD", "SHLVL", "_"}
+
+
 @ISOLATING
 def test_no_variables_of_the_host(provider: str, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-hidden-from-agents")
     with make(provider, data) as made:
-        variables = made.open_session().run("env; cat /proc/*/environ | tr '\\0' '\\n'")
+        shell = made.open_session()
+        names = {line.split("=")[0] for line in shell.run("env").output.splitlines()}
+        variables = shell.run("cat /proc/*/environ | tr '\\0' '\\n'")
+    assert names <= VARIABLES
     assert "PYTHONDONTWRITEBYTECODE=1" in variables.output
     assert "sk-hidden-from-agents" not in variables.output
     assert "OPENAI" not in variables.output
@@ -543,7 +550,13 @@ def test_no_variables_of_the_host(provider: str, data: Path, monkeypatch: pytest
 @ISOLATING
 def test_no_files_of_the_host(sandbox: Sandbox, session: Session, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("labels")
-    for path in (tmp_path, Path(__file__), cache_folder(), Path("/var/run/docker.sock"), Path("/proc/1/root/etc")):
+    for path in (
+        tmp_path,
+        Path(__file__),
+        cache_folder(),
+        Path("/var/run/docker.sock"),
+        Path(f"/proc/1/root{tmp_path}"),
+    ):
         assert session.run(f"ls {path}").exit_code == 2, path
     assert session.run("find / -name labels.csv -o -name certificates -not -path '/proc/*' 2>/dev/null").output == ""
     assert session.run("cut -d: -f1 /etc/passwd").output == "agent\n"
