@@ -217,18 +217,21 @@ class TaskVectorEnv(VectorEnv[tuple[str, ...], Sequence[str], np.ndarray]):
         try:
             yield
         except BaseException:
-            for env in self.envs:
-                env.interrupt()
-            wait(begun.values())
+            self._interrupt()
+            while wait(begun.values(), timeout=_PATIENCE).not_done:
+                self._interrupt()  # again, since a command may begin just after
             raise
         self._steppable = True
+
+    def _interrupt(self) -> None:
+        for env in self.envs:
+            env.interrupt()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Ends all sandboxes. Idempotent, from any thread, also during a step, whose commands are ended."""
         self._closing = True
         while not self._turn.acquire(timeout=_PATIENCE):
-            for env in self.envs:  # and again, since a command may begin just after
-                env.interrupt()
+            self._interrupt()
         try:
             self._threads.shutdown()
             self._pool.close()

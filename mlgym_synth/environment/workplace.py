@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from contextlib import ExitStack
@@ -61,6 +62,7 @@ class Workplace:
             self._session: Session | None = self.sandbox.open_session()
             self._resources = resources.pop_all()
         self._pristine = True
+        self._process = os.getpid()
 
     def restore(self) -> None:
         """Ends all that an episode has left running, makes the workspace pristine, and opens a new shell in it.
@@ -83,6 +85,8 @@ class Workplace:
         Raises:
             SandboxError: If the sandbox broke.
         """
+        if os.getpid() != self._process:
+            raise SandboxError("the workplace was made before a fork", "make the environment after it")
         if not self._pristine:
             self.restore()
         self._pristine = False
@@ -127,7 +131,9 @@ class Workplace:
             session.interrupt()
 
     def close(self) -> None:
-        """Ends everything and leaves nothing behind. Idempotent."""
+        """Ends everything and leaves nothing behind. Idempotent; leaves alone what a fork has inherited."""
+        if os.getpid() != self._process:
+            return
         try:
             self.end_session()
         finally:

@@ -57,7 +57,9 @@ def pinned(family: str) -> dict[str, str]:
         InputError: If there is no such family.
     """
     family_tag(family)
-    return dict(_read_pins(shipped_data() / "env_images" / family / "requirements.txt"))
+    pins = dict(_read_pins(shipped_data() / "env_images" / family / "requirements.txt"))
+    pins.pop("setuptools", None)  # PyTorch asks for it, and the mask takes it away: it holds a copy of masked modules
+    return pins
 
 
 def check_requirements(text: str, family: str) -> None:

@@ -6,6 +6,7 @@ namespace. Started by a plain user, bubblewrap makes a user namespace by itself.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -92,10 +93,9 @@ class BubblewrapSandbox(FolderSandbox):
 
     def _prepare(self) -> None:
         limits = self.spec.limits.model_copy(update={"memory_mb": self._memory_mb})
-        self._cgroup = make_cgroup(f"mlgym-synth-{self._folder.name}", limits)
+        assert self._scratch is not None
+        self._cgroup = make_cgroup(f"mlgym-synth-{self._folder.name}", limits, self._scratch.record)
         if self._cgroup is not None:
-            assert self._scratch is not None
-            self._scratch.record(self._cgroup.folders)
             self._born_limited = self._cgroup.adopt(self._launcher)
         if self._root:
             open_to_others(self.spec, self._owner)
@@ -117,36 +117,30 @@ class BubblewrapSandbox(FolderSandbox):
         self._launcher, self._mounted, self._cgroup = Launcher(), None, None
 
     def _start(self, command: list[str], environment: Mapping[str, str], stderr: int) -> BubblewrapProgram:
-        status, reports = os.pipe2(os.O_CLOEXEC)
-        block, go = os.pipe2(os.O_CLOEXEC)
-        make_room(go)
-        # From files: bubblewrap's own arguments, and the host's paths in them, could be read inside, in /proc/1.
-        files = {option: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for option, path in self._inputs.items()}
-        passed = {"--json-status-fd": reports, "--block-fd": block, **files}
-        options = [word for option, handle in passed.items() for word in (option, str(handle))]
-        try:
-            process = self._launcher.launch(
-                self._program,
-                # Its name tells the reaper whose it is.
-                [self._folder.name, *options, "--", *self._user_command(), *command],
-                stderr=stderr,
-                # Not --clearenv: the environment of bubblewrap itself can be read inside, too.
-                environment={**_OWN_VARIABLES, **self._variables(), **environment},
-                pass_fds=tuple(passed.values()),
-            )
-        except OSError as error:
-            os.close(status)
-            os.close(go)
-            raise SandboxError(f"cannot start bubblewrap: {error.strerror}") from error
-        finally:
-            for handle in passed.values():
-                os.close(handle)
-        program = BubblewrapProgram(process, status)
-        try:
+        with contextlib.ExitStack() as handles:  # that are closed whether it starts or not
+            try:
+                status, reports = _pipe(handles)
+                block, go = _pipe(handles)
+                make_room(go)
+                # From files: bubblewrap's arguments, and the host's paths in them, could be read inside, in /proc/1.
+                files = {option: _open(path, handles) for option, path in self._inputs.items()}
+                passed = {"--json-status-fd": reports, "--block-fd": block, **files}
+                options = [word for option, handle in passed.items() for word in (option, str(handle))]
+                process = self._launcher.launch(
+                    self._program,
+                    # Its name tells the reaper whose it is.
+                    [self._folder.name, *options, "--", *self._user_command(), *command],
+                    stderr=stderr,
+                    # Not --clearenv: the environment of bubblewrap itself can be read inside, too.
+                    environment={**_OWN_VARIABLES, **self._variables(), **environment},
+                    pass_fds=tuple(passed.values()),
+                )
+                status = os.dup(status)
+            except OSError as error:
+                raise SandboxError(f"cannot start bubblewrap: {error.strerror}") from error
+            program = BubblewrapProgram(process, status)
             self._limit(program)
-        finally:
-            os.close(go)  # the program begins
-        return program
+        return program  # which begins when `go` is closed
 
     def _limit(self, program: BubblewrapProgram) -> None:
         """Sets the limits of a program that has not begun. They are no affair of a command, which would be one more."""
@@ -237,6 +231,19 @@ def _counts_processes_per_namespace() -> bool:
     """True where a plain user's process limit counts only processes of the sandbox: from Linux 5.14 on."""
     release = re.match(r"(\d+)\.(\d+)", platform.release())
     return release is not None and (int(release[1]), int(release[2])) >= (5, 14)
+
+
+def _pipe(handles: contextlib.ExitStack) -> tuple[int, int]:
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    handles.callback(os.close, reader)
+    handles.callback(os.close, writer)
+    return reader, writer
+
+
+def _open(path: Path, handles: contextlib.ExitStack) -> int:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handles.callback(os.close, handle)
+    return handle
 
 
 def _name(place: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,12 +72,19 @@ def remove_group(folder: Path) -> None:
             time.sleep(0.0005 * 2**attempt)
 
 
-def make_cgroup(name: str, limits: Limits, root: Path = _ROOT, membership: str | None = None) -> Cgroup | None:
+def make_cgroup(
+    name: str,
+    limits: Limits,
+    announce: Callable[[tuple[Path, ...]], None],
+    root: Path = _ROOT,
+    membership: str | None = None,
+) -> Cgroup | None:
     """Makes the groups of a sandbox with its limits on memory, processes and processors.
 
     Args:
         name: Name of the new groups.
         limits: Their limits.
+        announce: Is told the groups before they are made, so that they can be removed even if this process is killed.
         root: Where the control groups are mounted.
         membership: Content of `/proc/self/cgroup`; read if None.
 
@@ -91,6 +98,7 @@ def make_cgroup(name: str, limits: Limits, root: Path = _ROOT, membership: str |
         own.update(dict.fromkeys(controllers.split(","), path.lstrip("/")))
     for settings, limits_cpus in _layouts(root, own, name, limits):
         cgroup = Cgroup(tuple(settings), limits_cpus)
+        announce(cgroup.folders)
         try:
             for folder in settings:
                 folder.mkdir()

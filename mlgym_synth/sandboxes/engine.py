@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import platform
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -163,7 +164,10 @@ def reap(client: DockerClient) -> None:
 
 def abandoned(labels: Mapping[str, str]) -> bool:
     """True if the owner named by a container's labels is dead, or on another host and out of time."""
-    pid, started, host = labels[OWNER].split(" ", 2)
+    match = re.fullmatch(r"(\d+) (\d+) (.+)", labels[OWNER])
+    if match is None:  # not written by us
+        return False
+    pid, started, host = match.groups()
     if host == _host():
         return _started(int(pid)) != started
     return int(labels.get(EXPIRES, 0)) < time.time()

@@ -17,6 +17,7 @@ import psutil
 
 from mlgym_synth.errors import SandboxError
 from mlgym_synth.sandboxes.folder import FolderSandbox
+from mlgym_synth.sandboxes.layout import OPEN_FILES, variables
 from mlgym_synth.sandboxes.program import kill_all, wait_for_death
 from mlgym_synth.sandboxes.protocol import Spec
 from mlgym_synth.sandboxes.scratch import empty_folder
@@ -24,7 +25,6 @@ from mlgym_synth.sandboxes.session import SCRIPT
 
 _MARK = "MLGYM_SANDBOX"
 _LIMITS = 'ulimit -c 0; ulimit -n "$1"; ulimit -f "$2"; ulimit -d "$3"; shift 3; exec "$@"'
-_OPEN_FILES = "1024"
 
 
 class MarkedProgram:
@@ -128,7 +128,7 @@ class ProcessSandbox(FolderSandbox):
     def _start(self, command: list[str], environment: Mapping[str, str], stderr: int) -> MarkedProgram:
         mark = secrets.token_hex(16)
         limits = self.spec.limits
-        sizes = [_OPEN_FILES, str(limits.disk_mb << 11), str(limits.memory_mb << 10)]
+        sizes = [str(OPEN_FILES), str(limits.disk_mb << 11), str(limits.memory_mb << 10)]
         try:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", _LIMITS, "sh", *sizes, *command],
@@ -147,19 +147,15 @@ class ProcessSandbox(FolderSandbox):
     def _environment(self) -> dict[str, str]:
         tools = [str(self.spec.tools)] if self.spec.tools is not None else []
         python = [str(self._folder / "bin"), str(Path(sys.executable).parent)]
-        variables = {
+        found = {
+            **variables(self.spec),
             "PATH": os.pathsep.join([*tools, *python, "/usr/bin", "/bin"]),
             "HOME": str(self._folder / "home"),
             "TMPDIR": str(self._folder / "tmp"),
-            "LANG": "C.UTF-8",
-            "TERM": "dumb",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         if self.spec.socket is not None:
-            variables["MLGYM_GRADER"] = str(self.spec.socket)
-        return variables
+            found["MLGYM_GRADER"] = str(self.spec.socket)
+        return found
 
 
 def _lives(process: psutil.Process) -> bool:

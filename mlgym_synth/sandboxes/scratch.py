@@ -109,20 +109,23 @@ def _reap(base: Path) -> None:
     for path in set(base.iterdir()) - _own:
         try:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
-            # The last moment of a removal, here or cut off; nothing but the empty folder is left.
+        except NotADirectoryError:
+            continue
+        except FileNotFoundError:
+            # The last moment of a removal, going on or cut off: no folder is without a lock before.
+            _empty(path)
             with contextlib.suppress(OSError):
                 path.rmdir()
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):  # where no groups were made
-                for line in (path / _GROUPS).read_text().splitlines():
-                    remove_group(Path(line))
         except BlockingIOError:
             os.close(lock)
             continue
         _kill_unborn(path)
+        with contextlib.suppress(FileNotFoundError):  # where no groups were made
+            for line in (path / _GROUPS).read_text().splitlines():
+                remove_group(Path(line))
         _remove(path, lock)
 
 
@@ -139,6 +142,14 @@ def _kill_unborn(path: Path) -> None:
 
 def _remove(path: Path, lock: int) -> None:
     """Removes a folder whose lock is held; the lock goes last, so that a removal that is cut off can be finished."""
+    _empty(path)
+    with contextlib.suppress(FileNotFoundError):  # somebody else took it away
+        (path / _LOCK).unlink()
+        path.rmdir()
+    os.close(lock)
+
+
+def _empty(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         for part in path.iterdir():
             if part.is_dir() and not part.is_symlink():
@@ -146,9 +157,6 @@ def _remove(path: Path, lock: int) -> None:
                 remove_tree(part)
             elif part.name != _LOCK:
                 part.unlink()
-        (path / _LOCK).unlink()
-        path.rmdir()
-    os.close(lock)
 
 
 @contextlib.contextmanager

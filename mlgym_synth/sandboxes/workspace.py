@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from mlgym_synth.errors import SandboxError
+
 _DEEPEST = 64
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENXIO, errno.ENAMETOOLONG, errno.ENODEV}
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -33,6 +37,7 @@ def read_file(root: Path, parts: tuple[str, ...], limit: int) -> bytes:
     Raises:
         FileNotFoundError: If there is no regular file of that name, or a link is on the way.
         ValueError: If it is larger than `limit` bytes.
+        SandboxError: If the host cannot open it, which is no matter of the file's.
     """
     name = "/".join(parts)
     try:
@@ -40,7 +45,9 @@ def read_file(root: Path, parts: tuple[str, ...], limit: int) -> bytes:
             # A pipe would block the open, so it is opened without waiting and then refused.
             handle = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
-        raise FileNotFoundError(f"no regular file {name!r} in the workspace") from error
+        if error.errno in _NO_FILE:
+            raise FileNotFoundError(f"no regular file {name!r} in the workspace") from error
+        raise SandboxError(f"cannot open {name!r} in the workspace: {error.strerror}", "raise ulimit -n") from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise FileNotFoundError(f"no regular file {name!r} in the workspace")

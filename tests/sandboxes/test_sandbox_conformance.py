@@ -489,6 +489,34 @@ def test_a_killed_owner_leaves_nothing(provider: str, nap: str) -> None:
         assert containers_of(owner.pid, provider) == []
 
 
+BUSY_OWNER = """
+import sys
+from mlgym_synth.sandboxes import Spec, create
+provider, rounds = sys.argv[1:]
+print("begun", flush=True)
+for _ in range(int(rounds)):
+    with create(Spec(), provider) as sandbox:
+        sandbox.open_session().run("true")
+"""
+
+
+@ISOLATING
+def test_owners_killed_at_any_moment_leave_nothing(provider: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    folders = tmp_path / f"mlgym-synth-{os.geteuid()}"
+    names: set[str] = set()
+    for number in range(5):
+        command = [sys.executable, "-c", BUSY_OWNER, provider, "1000"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as owner:
+            assert owner.stdout is not None and owner.stdout.readline() == b"begun\n"
+            time.sleep(0.1 + 0.037 * number)
+            names |= {path.name for path in folders.iterdir() if path.is_dir()}
+            owner.kill()
+    subprocess.run([sys.executable, "-c", BUSY_OWNER, provider, "2"], env=environment, check=True)
+    assert [path.name for path in folders.iterdir()] == [".lock"]
+    assert [trace for name in names for trace in traces(folders / name)] == []
+
+
 def containers_of(pid: int, provider: str) -> list[str]:
     if provider not in ("docker", "podman"):
         return []

@@ -42,6 +42,13 @@ def test_what_a_killed_owner_left_goes_at_the_next_start_with_what_is_mounted() 
     assert not kept.path.exists()
 
 
+def test_a_removal_that_was_cut_off_is_finished() -> None:
+    left, _ = leave_folder()
+    (left / "lock").unlink()
+    make_scratch().remove()
+    assert not left.exists()
+
+
 @pytest.mark.isolated
 def test_what_a_killed_owner_left_waiting_dies_with_its_folder() -> None:
     """A bwrap whose owner was killed before it had asked to die with it waits for ever, and is nobody's child."""
