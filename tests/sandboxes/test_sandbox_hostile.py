@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +59,31 @@ def test_a_reader_of_its_own_output_cannot_hold_the_host() -> None:
         held = thread.is_alive()
         session.interrupt()
         assert not held
+
+
+FULL_TABLE = """
+import os, resource, sys
+from pathlib import Path
+from mlgym_synth.errors import SandboxError
+from mlgym_synth.sandboxes.workspace import read_file
+
+folder = Path(sys.argv[1])
+assert read_file(folder, ("submission.csv",), 100) == b"id,y"
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+try:
+    while True:
+        os.open("/dev/null", os.O_RDONLY)
+except OSError:
+    pass
+try:
+    read_file(folder, ("submission.csv",), 100)
+except SandboxError:
+    print("no fault of the file's")
+"""
+
+
+def test_a_full_table_of_descriptors_is_no_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "submission.csv").write_text("id,y")
+    command = [sys.executable, "-c", FULL_TABLE, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stdout == "no fault of the file's\n", result.stderr
