@@ -508,9 +508,11 @@ def test_owners_killed_at_any_moment_leave_nothing(provider: str, tmp_path: Path
     for number in range(5):
         command = [sys.executable, "-c", BUSY_OWNER, provider, "1000"]
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as owner:
-            assert owner.stdout is not None and owner.stdout.readline() == b"begun\n"
-            time.sleep(0.1 + 0.037 * number)
-            owner.kill()
+            try:
+                assert owner.stdout is not None and owner.stdout.readline() == b"begun\n"
+                time.sleep(0.1 + 0.037 * number)
+            finally:
+                owner.kill()
         names |= {path.name for path in folders.glob("tmp*")}
     subprocess.run([sys.executable, "-c", BUSY_OWNER, provider, "2"], env=environment, check=True)
     assert [path.name for path in folders.iterdir()] == [".lock"]
